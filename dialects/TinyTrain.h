@@ -1,0 +1,75 @@
+//===- TinyTrain.h - The tinytrain dialect ----------------------------*- C++ -*-===//
+
+#ifndef TINYTRAIN_DIALECTS_TINYTRAIN_H
+#define TINYTRAIN_DIALECTS_TINYTRAIN_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Quant/IR/Quant.h"
+#include "mlir/Dialect/Quant/IR/QuantTypes.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+namespace tinytrain {
+
+/// Names of the attributes on a graph's arguments and results; the dialect's
+/// description says what each means.
+inline constexpr llvm::StringLiteral kParam = "tinytrain.param";
+inline constexpr llvm::StringLiteral kNeedsGrad = "tinytrain.needs_grad";
+inline constexpr llvm::StringLiteral kState = "tinytrain.state";
+inline constexpr llvm::StringLiteral kUpdated = "tinytrain.updated";
+inline constexpr llvm::StringLiteral kLabel = "tinytrain.label";
+inline constexpr llvm::StringLiteral kLearningRate = "tinytrain.learning_rate";
+inline constexpr llvm::StringLiteral kCotangent = "tinytrain.cotangent";
+inline constexpr llvm::StringLiteral kLoss = "tinytrain.loss";
+inline constexpr llvm::StringLiteral kGradientOf = "tinytrain.gradient_of";
+inline constexpr llvm::StringLiteral kUpdateOf = "tinytrain.update_of";
+
+template <typename ConcreteType>
+class KernelRoot : public mlir::OpTrait::TraitBase<ConcreteType, KernelRoot> {};
+template <typename ConcreteType>
+class ElementwiseOp : public mlir::OpTrait::TraitBase<ConcreteType, ElementwiseOp> {};
+template <typename ConcreteType>
+class InPlaceUpdate : public mlir::OpTrait::TraitBase<ConcreteType, InPlaceUpdate> {};
+
+/// True if the types are pairwise shaped types of one shape.
+bool haveSameShapes(mlir::TypeRange lhs, mlir::TypeRange rhs);
+
+/// Strides, padding and dilations of a 2-D window; `kernel` counts elements.
+struct Window2D {
+  int64_t kernel[2], stride[2], padLow[2], padHigh[2], dilation[2];
+
+  /// Number of window positions along dimension `d` of an image of `size`.
+  int64_t positions(unsigned d, int64_t size) const {
+    return (size + padLow[d] + padHigh[d] - dilation[d] * (kernel[d] - 1) - 1) / stride[d] + 1;
+  }
+};
+
+/// The verified window of a convolution or pooling, or an error on `emit`.
+mlir::FailureOr<Window2D> getWindow(llvm::ArrayRef<int64_t> kernel, llvm::ArrayRef<int64_t> strides,
+                                    llvm::ArrayRef<int64_t> padding,
+                                    llvm::ArrayRef<int64_t> dilations,
+                                    llvm::function_ref<mlir::InFlightDiagnostic()> emit);
+
+/// True if a convolution with `groups` over `inputChannels` has the weight
+/// layout `1xKHxKWxC`.
+inline bool isDepthwise(int64_t groups, int64_t inputChannels, llvm::ArrayRef<int64_t> weight) {
+  return groups > 1 && groups == inputChannels && weight[0] == 1 && weight[3] == groups;
+}
+
+} // namespace tinytrain
+
+#include "dialects/TinyTrainDialect.h.inc"
+#include "dialects/TinyTrainInterfaces.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/TinyTrainOps.h.inc"
+
+#endif // TINYTRAIN_DIALECTS_TINYTRAIN_H

@@ -1,0 +1,114 @@
+//===- TinyTrainDialect.cpp - Dialect registration and attribute verifiers ------===//
+
+#include "dialects/TinyTrain.h"
+
+using namespace mlir;
+using namespace tinytrain;
+
+#include "dialects/TinyTrainDialect.cpp.inc"
+
+void TinyTrainDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/TinyTrainOps.cpp.inc"
+      >();
+}
+
+Operation *TinyTrainDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type,
+                                                 Location loc) {
+  return arith::ConstantOp::materialize(builder, value, type, loc);
+}
+
+static LogicalResult verifyNeedsGrad(Operation *op, Type type, Attribute attr) {
+  auto tensor = dyn_cast<ShapedType>(type);
+  if (!tensor || !tensor.hasRank())
+    return op->emitOpError() << "'" << kNeedsGrad << "' stands on a tensor argument, not on "
+                             << type;
+  if (isa<BoolAttr>(attr))
+    return success();
+  if (auto fraction = dyn_cast<FloatAttr>(attr)) {
+    double r = fraction.getValueAsDouble();
+    if (r > 0 && r <= 1)
+      return success();
+    return op->emitOpError() << "'" << kNeedsGrad << "' as a fraction must lie in (0, 1], got "
+                             << r;
+  }
+  if (auto channels = dyn_cast<DenseI64ArrayAttr>(attr)) {
+    if (tensor.getRank() == 0)
+      return op->emitOpError() << "'" << kNeedsGrad << "' as a channel set needs a dimension";
+    int64_t size = tensor.getShape().back(), previous = -1;
+    for (int64_t c : channels.asArrayRef()) {
+      if (c <= previous || c >= size)
+        return op->emitOpError() << "'" << kNeedsGrad
+                                 << "' as a channel set must be ascending, without repetition and "
+                                    "within [0, "
+                                 << size << "), got " << c;
+      previous = c;
+    }
+    return success();
+  }
+  return op->emitOpError() << "'" << kNeedsGrad
+                           << "' must be true, false, a fraction or an i64 array of channels, got "
+                           << attr;
+}
+
+LogicalResult TinyTrainDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsigned argIndex,
+                                                         NamedAttribute attr) {
+  auto func = dyn_cast<FunctionOpInterface>(op);
+  if (!func)
+    return op->emitOpError() << "'" << attr.getName() << "' stands on function arguments only";
+  Type type = func.getArgument(argIndex).getType();
+  StringRef name = attr.getName();
+  if (name == kNeedsGrad)
+    return verifyNeedsGrad(op, type, attr.getValue());
+  if (name == kParam || name == kState)
+    return isa<StringAttr>(attr.getValue())
+               ? success()
+               : op->emitOpError() << "'" << name << "' must be a string, got " << attr.getValue();
+  if (name == kCotangent) {
+    auto index = dyn_cast<IntegerAttr>(attr.getValue());
+    if (index && index.getInt() >= 0 && index.getInt() < func.getNumResults() &&
+        func.getResultTypes()[index.getInt()] == type)
+      return success();
+    return op->emitOpError() << "'" << name
+                             << "' must be the number of a result of the argument's type, got "
+                             << attr.getValue();
+  }
+  // A result's attribute stays with it when it becomes an output argument.
+  if (name == kLabel || name == kLearningRate || name == kUpdated || name == kLoss)
+    return success();
+  return op->emitOpError() << "has an unknown argument attribute '" << name << "'";
+}
+
+LogicalResult TinyTrainDialect::verifyRegionResultAttribute(Operation *op, unsigned,
+                                                            unsigned resultIndex,
+                                                            NamedAttribute attr) {
+  auto func = cast<FunctionOpInterface>(op);
+  Type type = func.getResultTypes()[resultIndex];
+  StringRef name = attr.getName();
+  if (name == kLoss) {
+    auto tensor = dyn_cast<ShapedType>(type);
+    if (tensor && tensor.getRank() == 0)
+      return success();
+    return op->emitOpError() << "'" << name << "' stands on a scalar tensor result, not on "
+                             << type;
+  }
+  if (name == kGradientOf || name == kUpdateOf) {
+    auto index = dyn_cast<IntegerAttr>(attr.getValue());
+    if (index && index.getInt() >= 0 && index.getInt() < func.getNumArguments())
+      return success();
+    return op->emitOpError() << "'" << name << "' must be the number of an argument, got "
+                             << attr.getValue();
+  }
+  return op->emitOpError() << "has an unknown result attribute '" << name << "'";
+}
+
+LogicalResult TinyTrainDialect::verifyOperationAttribute(Operation *op, NamedAttribute attr) {
+  // What the passes record for reports stands on modules, functions and calls.
+  StringRef name = attr.getName();
+  for (StringRef known : {"tinytrain.arena_bytes", "tinytrain.parameters", "tinytrain.buffers",
+                          "tinytrain.global", "tinytrain.kernel"})
+    if (name == known)
+      return success();
+  return op->emitOpError() << "has an unknown attribute '" << name << "'";
+}

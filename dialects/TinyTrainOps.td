@@ -1,0 +1,429 @@
+//===- TinyTrainOps.td - Operations of the tinytrain dialect -----*- tablegen -*-===//
+
+#ifndef TINYTRAIN_OPS_TD
+#define TINYTRAIN_OPS_TD
+
+include "dialects/TinyTrainDialect.td"
+include "dialects/TinyTrainInterfaces.td"
+include "mlir/Dialect/Quant/IR/QuantBase.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+//===----------------------------------------------------------------------===//
+// Types and base classes
+//===----------------------------------------------------------------------===//
+
+/// Values of the graph: f32, or int8 behind a quantized type.
+def TT_Tensor : StaticShapeTensorOf<[F32, quant_QuantizedType]>;
+def TT_FloatTensor : StaticShapeTensorOf<[F32]>;
+def TT_Scalar : 0DTensorOf<[F32]>;
+def TT_IndexTensor : StaticShapeTensorOf<[I8, I32]>;
+def TT_AnyTensor : StaticShapeTensorOf<[F32, I8, I32, quant_QuantizedType]>;
+
+class TT_Op<string mnemonic, list<Trait> traits = []>
+    : Op<TinyTrain_Dialect, mnemonic, !listconcat([Pure], traits)> {
+  let assemblyFormat = [{
+    operands attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+/// The result shape follows from operands and attributes; quantized results
+/// keep their own scale, so that only shapes are compared.
+class TT_InferredOp<string mnemonic, list<Trait> traits = []>
+    : TT_Op<mnemonic, !listconcat([InferTypeOpAdaptorWithIsCompatible], traits)> {
+  let extraClassDefinition = [{
+    bool $cppClass::isCompatibleReturnTypes(::mlir::TypeRange l, ::mlir::TypeRange r) {
+      return ::tinytrain::haveSameShapes(l, r);
+    }
+  }];
+}
+
+/// `y[i] = f(x[i])`
+class TT_UnaryOp<string mnemonic, list<Trait> traits = []>
+    : TT_InferredOp<mnemonic, !listconcat([ElementwiseOp], traits)> {
+  let arguments = (ins TT_Tensor:$input);
+  let results = (outs TT_Tensor:$output);
+}
+
+/// `y[i] = f(a[i], b[i])`, both operands of the result's shape.
+class TT_BinaryOp<string mnemonic, list<Trait> traits = []>
+    : TT_InferredOp<mnemonic, !listconcat([ElementwiseOp, SameOperandsShape], traits)> {
+  let arguments = (ins TT_Tensor:$lhs, TT_Tensor:$rhs);
+  let results = (outs TT_Tensor:$output);
+}
+
+//===----------------------------------------------------------------------===//
+// Convolution and matrix product
+//===----------------------------------------------------------------------===//
+
+defvar ConvAttributes = (ins
+  DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding,
+  DenseI64ArrayAttr:$dilations, DefaultValuedAttr<I64Attr, "1">:$groups);
+
+def TT_Conv2DOp : TT_InferredOp<"conv2d", [KernelRoot]> {
+  let summary = "2-D convolution (cross-correlation), NHWC by OHWI";
+  let description = [{
+    `y[n,p,q,o] = sum_{h,w,i} x[n, p*sh + h*dh - top, q*sw + w*dw - left, i] * weight[o,h,w,i]`
+
+    Outside the image x is zero. `padding` is `[top, bottom, left, right]`.
+    With `groups` > 1 the weight is `O x KH x KW x (I / groups)`; where
+    `groups` equals both channel counts the convolution is *depthwise* and the
+    weight is `1 x KH x KW x C`.
+
+    ```mlir
+    %y = tinytrain.conv2d %x, %w {strides = array<i64: 1, 1>, padding = array<i64: 1, 1, 1, 1>,
+        dilations = array<i64: 1, 1>} : (tensor<1x8x8x3xf32>, tensor<16x3x3x3xf32>) -> tensor<1x8x8x16xf32>
+    ```
+  }];
+  let arguments = !con((ins TT_Tensor:$input, TT_Tensor:$weight), ConvAttributes);
+  let results = (outs TT_Tensor:$output);
+}
+
+def TT_Conv2DInputGradOp : TT_Op<"conv2d_input_grad", [KernelRoot]> {
+  let summary = "Adjoint of conv2d with respect to its input (transposed convolution)";
+  let arguments = !con((ins TT_FloatTensor:$grad, TT_Tensor:$weight), ConvAttributes);
+  let results = (outs TT_FloatTensor:$output);
+  let hasVerifier = 1;
+}
+
+def TT_Conv2DWeightGradOp : TT_Op<"conv2d_weight_grad", [KernelRoot]> {
+  let summary = "Adjoint of conv2d with respect to its weight (correlation of input and gradient)";
+  let description = [{
+    The result may hold fewer input channels than the convolution: then the
+    input is the slice of the activation that was kept.
+  }];
+  let arguments = !con((ins TT_Tensor:$input, TT_FloatTensor:$grad), ConvAttributes);
+  let results = (outs TT_FloatTensor:$output);
+  let hasVerifier = 1;
+}
+
+def TT_MatmulOp : TT_InferredOp<"matmul", [KernelRoot]> {
+  let summary = "Matrix product of two matrices, or of two batches of matrices";
+  let description = [{
+    `y = op(lhs) * op(rhs)`, where `op` transposes the last two dimensions if
+    `transpose_lhs` or `transpose_rhs` is set. A linear layer with a PyTorch
+    weight `[out, in]` is `matmul %x, %w {transpose_rhs}`.
+  }];
+  let arguments = (ins TT_Tensor:$lhs, TT_Tensor:$rhs,
+                       UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs);
+  let results = (outs TT_Tensor:$output);
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise
+//===----------------------------------------------------------------------===//
+
+def TT_BiasAddOp : TT_InferredOp<"bias_add", [ElementwiseOp]> {
+  let summary = "Adds a vector along the last dimension";
+  let arguments = (ins TT_Tensor:$input, TT_Tensor:$bias);
+  let results = (outs TT_Tensor:$output);
+}
+
+def TT_AddOp : TT_BinaryOp<"add", [Commutative]> {
+  let summary = "Elementwise sum";
+  let hasFolder = 1;
+}
+def TT_SubOp : TT_BinaryOp<"sub"> {
+  let summary = "Elementwise difference";
+  let hasFolder = 1;
+}
+def TT_MulOp : TT_BinaryOp<"mul", [Commutative]> {
+  let summary = "Elementwise product";
+  let hasFolder = 1;
+}
+def TT_DivOp : TT_BinaryOp<"div"> {
+  let summary = "Elementwise quotient";
+  let hasFolder = 1;
+}
+
+def TT_ScaleOp : TT_UnaryOp<"scale"> {
+  let summary = "Product with a constant: `y = factor * x`";
+  let arguments = (ins TT_Tensor:$input, F32Attr:$factor);
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+def TT_ShiftOp : TT_UnaryOp<"shift"> {
+  let summary = "Sum with a constant: `y = x + value`";
+  let arguments = (ins TT_Tensor:$input, F32Attr:$value);
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+def TT_ExpOp : TT_UnaryOp<"exp"> {
+  let summary = "Exponential (polynomial, within 2 ulp; no libm)";
+}
+def TT_LogOp : TT_UnaryOp<"log"> {
+  let summary = "Natural logarithm of positive normal numbers (polynomial; no libm)";
+}
+
+def TT_ReluOp : TT_UnaryOp<"relu"> {
+  let summary = "Rectified linear unit: `y = max(x, 0)`";
+  let hasFolder = 1;
+}
+def TT_ClampOp : TT_UnaryOp<"clamp"> {
+  let summary = "Clamp to an interval; ReLU6 is `clamp {min = 0, max = 6}`";
+  let arguments = (ins TT_Tensor:$input, F32Attr:$min, F32Attr:$max);
+  let hasVerifier = 1;
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def TT_ClampGradOp : TT_InferredOp<"clamp_grad", [ElementwiseOp]> {
+  let summary = "Adjoint of relu and clamp: passes the gradient where the output is strictly inside the interval";
+  let description = [{
+    `y = grad` where `min < output < max`, else 0: the subgradient PyTorch
+    takes. `output` is the clamp's result, so that its input need not be kept.
+  }];
+  let arguments = (ins TT_FloatTensor:$grad, TT_Tensor:$result, F32Attr:$min, F32Attr:$max);
+  let results = (outs TT_FloatTensor:$output);
+}
+
+//===----------------------------------------------------------------------===//
+// Pooling
+//===----------------------------------------------------------------------===//
+
+defvar PoolAttributes = (ins
+  DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
+  DenseI64ArrayAttr:$padding);
+
+def TT_MaxPoolOp : TT_InferredOp<"max_pool", [KernelRoot]> {
+  let summary = "Maximum over windows, NHWC; padding counts as minus infinity";
+  let arguments = !con((ins TT_Tensor:$input), PoolAttributes);
+  let results = (outs TT_Tensor:$output);
+}
+
+def TT_MaxPoolArgmaxOp : TT_InferredOp<"max_pool_argmax", [KernelRoot]> {
+  let summary = "Position in each window of its first maximum, row major";
+  let description = [{
+    One byte per window is all that the adjoint of `max_pool` keeps of the
+    forward pass. Windows have at most 127 elements.
+  }];
+  let arguments = !con((ins TT_Tensor:$input), PoolAttributes);
+  let results = (outs TT_IndexTensor:$output);
+}
+
+def TT_MaxPoolGradOp : TT_Op<"max_pool_grad", [KernelRoot]> {
+  let summary = "Adjoint of max_pool: adds each gradient at its window's maximum";
+  let arguments = !con((ins TT_FloatTensor:$grad, TT_IndexTensor:$argmax), PoolAttributes);
+  let results = (outs TT_FloatTensor:$output);
+  let hasVerifier = 1;
+}
+
+def TT_AvgPoolOp : TT_InferredOp<"avg_pool", [KernelRoot]> {
+  let summary = "Mean over windows, NHWC; padding counts as zeros";
+  let arguments = !con((ins TT_Tensor:$input), PoolAttributes);
+  let results = (outs TT_Tensor:$output);
+}
+
+def TT_AvgPoolGradOp : TT_Op<"avg_pool_grad", [KernelRoot]> {
+  let summary = "Adjoint of avg_pool: spreads each gradient over its window";
+  let arguments = !con((ins TT_FloatTensor:$grad), PoolAttributes);
+  let results = (outs TT_FloatTensor:$output);
+  let hasVerifier = 1;
+}
+
+def TT_GlobalAvgPoolOp : TT_InferredOp<"global_avg_pool", [KernelRoot]> {
+  let summary = "Mean over height and width: NHWC to NC";
+  let arguments = (ins TT_Tensor:$input);
+  let results = (outs TT_Tensor:$output);
+}
+
+//===----------------------------------------------------------------------===//
+// Shape
+//===----------------------------------------------------------------------===//
+
+def TT_ReshapeOp : TT_Op<"reshape"> {
+  let summary = "The same elements, row major, in another shape (flatten, squeeze, view)";
+  let arguments = (ins TT_AnyTensor:$input);
+  let results = (outs TT_AnyTensor:$output);
+  let hasVerifier = 1;
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def TT_TransposeOp : TT_InferredOp<"transpose"> {
+  let summary = "Permutes dimensions: result dimension i is operand dimension permutation[i]";
+  let arguments = (ins TT_Tensor:$input, DenseI64ArrayAttr:$permutation);
+  let results = (outs TT_Tensor:$output);
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def TT_SliceOp : TT_InferredOp<"slice"> {
+  let summary = "Strided sub-tensor";
+  let arguments = (ins TT_Tensor:$input, DenseI64ArrayAttr:$offsets,
+                       DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$strides);
+  let results = (outs TT_Tensor:$output);
+  let hasFolder = 1;
+}
+
+def TT_PadOp : TT_InferredOp<"pad"> {
+  let summary = "Surrounds a tensor, and optionally spreads its elements, with a constant";
+  let description = [{
+    `low` and `high` elements are added at each end of a dimension, `interior`
+    ones between two elements; none may be negative.
+  }];
+  let arguments = (ins TT_Tensor:$input, DenseI64ArrayAttr:$low, DenseI64ArrayAttr:$high,
+                       DenseI64ArrayAttr:$interior, DefaultValuedAttr<F32Attr, "0.0f">:$value);
+  let results = (outs TT_Tensor:$output);
+  let hasFolder = 1;
+}
+
+def TT_ConcatOp : TT_InferredOp<"concat"> {
+  let summary = "Joins tensors along one dimension";
+  let arguments = (ins Variadic<TT_Tensor>:$inputs, I64Attr:$axis);
+  let results = (outs TT_Tensor:$output);
+  let hasFolder = 1;
+}
+
+def TT_BroadcastOp : TT_Op<"broadcast", [ElementwiseOp]> {
+  let summary = "Repeats a tensor along new dimensions";
+  let description = [{
+    Operand dimension i is result dimension `dims[i]` (ascending, equal sizes);
+    the other result dimensions repeat.
+  }];
+  let arguments = (ins TT_Tensor:$input, DenseI64ArrayAttr:$dims);
+  let results = (outs TT_Tensor:$output);
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions, softmax and losses
+//===----------------------------------------------------------------------===//
+
+class TT_ReduceOp<string mnemonic> : TT_InferredOp<mnemonic, [KernelRoot]> {
+  let arguments = (ins TT_Tensor:$input, DenseI64ArrayAttr:$dims);
+  let results = (outs TT_Tensor:$output);
+}
+def TT_ReduceSumOp : TT_ReduceOp<"reduce_sum"> {
+  let summary = "Sum over dimensions, which disappear";
+}
+def TT_ReduceMeanOp : TT_ReduceOp<"reduce_mean"> {
+  let summary = "Mean over dimensions, which disappear";
+}
+def TT_ReduceMaxOp : TT_ReduceOp<"reduce_max"> {
+  let summary = "Maximum over dimensions, which disappear";
+}
+
+def TT_SoftmaxOp : TT_InferredOp<"softmax"> {
+  let summary = "Softmax over the last dimension, shifted by its maximum";
+  let arguments = (ins TT_Tensor:$input);
+  let results = (outs TT_Tensor:$output);
+}
+def TT_SoftmaxGradOp : TT_InferredOp<"softmax_grad"> {
+  let summary = "Adjoint of softmax: `y * (g - sum(g * y))`";
+  let arguments = (ins TT_FloatTensor:$grad, TT_FloatTensor:$result);
+  let results = (outs TT_FloatTensor:$output);
+}
+def TT_LogSoftmaxOp : TT_InferredOp<"log_softmax"> {
+  let summary = "Logarithm of softmax over the last dimension";
+  let arguments = (ins TT_Tensor:$input);
+  let results = (outs TT_Tensor:$output);
+}
+def TT_LogSoftmaxGradOp : TT_InferredOp<"log_softmax_grad"> {
+  let summary = "Adjoint of log_softmax: `g - exp(y) * sum(g)`";
+  let arguments = (ins TT_FloatTensor:$grad, TT_FloatTensor:$result);
+  let results = (outs TT_FloatTensor:$output);
+}
+
+def TT_CrossEntropyOp : TT_InferredOp<"cross_entropy"> {
+  let summary = "Mean over the batch of -log softmax(logits)[label]";
+  let arguments = (ins TT_FloatTensor:$logits, TT_IndexTensor:$labels);
+  let results = (outs TT_Scalar:$loss);
+}
+def TT_CrossEntropyGradOp : TT_InferredOp<"cross_entropy_grad"> {
+  let summary = "Adjoint of cross_entropy: `g * (softmax(logits) - onehot(label)) / N`";
+  let arguments = (ins TT_Scalar:$grad, TT_FloatTensor:$logits, TT_IndexTensor:$labels);
+  let results = (outs TT_FloatTensor:$output);
+}
+def TT_MSEOp : TT_InferredOp<"mse"> {
+  let summary = "Mean squared error over all elements";
+  let arguments = (ins TT_FloatTensor:$prediction, TT_FloatTensor:$target);
+  let results = (outs TT_Scalar:$loss);
+}
+def TT_MSEGradOp : TT_InferredOp<"mse_grad"> {
+  let summary = "Adjoint of mse with respect to the prediction: `g * 2 (prediction - target) / N`";
+  let arguments = (ins TT_Scalar:$grad, TT_FloatTensor:$prediction, TT_FloatTensor:$target);
+  let results = (outs TT_FloatTensor:$output);
+}
+
+//===----------------------------------------------------------------------===//
+// Updates
+//===----------------------------------------------------------------------===//
+
+def TT_SGDUpdateOp : TT_InferredOp<"sgd_update", [ElementwiseOp, InPlaceUpdate]> {
+  let summary = "In-place gradient step: `param - lr * (grad + weight_decay * param)`";
+  let description = [{
+    The result takes the parameter's place; the pipeline fails where it would
+    have to copy it.
+  }];
+  let arguments = (ins TT_Tensor:$param, TT_FloatTensor:$grad, TT_Scalar:$learning_rate,
+                       DefaultValuedAttr<F32Attr, "0.0f">:$weight_decay);
+  let results = (outs TT_Tensor:$output);
+}
+
+def TT_MomentumUpdateOp : TT_InferredOp<"momentum_update", [ElementwiseOp, InPlaceUpdate]> {
+  let summary = "In-place velocity step: `momentum * velocity + grad + weight_decay * param`";
+  let description = [{
+    PyTorch's SGD with momentum is this op followed by `sgd_update` with the
+    new velocity as gradient.
+  }];
+  let arguments = (ins TT_FloatTensor:$velocity, TT_FloatTensor:$grad, TT_Tensor:$param,
+                       F32Attr:$momentum,
+                       DefaultValuedAttr<F32Attr, "0.0f">:$weight_decay);
+  let results = (outs TT_FloatTensor:$output);
+}
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+def TT_KernelOp : Op<TinyTrain_Dialect, "kernel", [
+    IsolatedFromAbove, AttrSizedOperandSegments, SingleBlock,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "One loop nest: a root op with the elementwise ops that follow it";
+  let description = [{
+    The region describes on tensors what the loop nest computes; the operands
+    are tensors before bufferization and memrefs after it, the region stays
+    as it is. Its arguments are the inputs, then the inits. Each result
+    is written to the init of the same position; before destinations are
+    assigned there are no inits. An init whose argument is used is updated in
+    place.
+
+    ```mlir
+    %y = tinytrain.kernel ins(%x, %w, %b) outs() : (tensor<4x8xf32>, tensor<16x8xf32>, tensor<16xf32>) -> tensor<4x16xf32> {
+    ^bb0(%a: tensor<4x8xf32>, %c: tensor<16x8xf32>, %d: tensor<16xf32>):
+      %0 = tinytrain.matmul %a, %c {transpose_rhs} : (tensor<4x8xf32>, tensor<16x8xf32>) -> tensor<4x16xf32>
+      %1 = tinytrain.bias_add %0, %d : (tensor<4x16xf32>, tensor<16xf32>) -> tensor<4x16xf32>
+      tinytrain.yield %1 : tensor<4x16xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<AnyShaped>:$inputs, Variadic<AnyShaped>:$inits,
+                       OptionalAttr<StrAttr>:$label);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    (`label` $label^)? `ins` `(` $inputs `)` `outs` `(` $inits `)` attr-dict-with-keyword
+    `:` functional-type(operands, results) $body
+  }];
+  let hasVerifier = 1;
+  let skipDefaultBuilders = 0;
+  let extraClassDeclaration = [{
+    ::mlir::Block *getKernelBlock() { return &getBody().front(); }
+    /// The region argument that stands for init `i`.
+    ::mlir::BlockArgument getInitArgument(unsigned i) {
+      return getKernelBlock()->getArgument(getInputs().size() + i);
+    }
+  }];
+}
+
+def TT_YieldOp : Op<TinyTrain_Dialect, "yield", [
+    Pure, Terminator, ReturnLike, HasParent<"KernelOp">]> {
+  let summary = "Ends a kernel; its operands are the kernel's results";
+  let arguments = (ins Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = "($results^ `:` type($results))? attr-dict";
+}
+
+#endif // TINYTRAIN_OPS_TD

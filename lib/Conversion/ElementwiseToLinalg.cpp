@@ -1,0 +1,103 @@
+//===- ElementwiseToLinalg.cpp - Elementwise ops and updates ---------------------===//
+
+#include "lib/Conversion/ToLinalg.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using namespace tinytrain;
+
+namespace {
+
+/// Lowers an op with one result by a function that computes one element from the
+/// operands' elements.
+template <typename Op, Value (*Element)(Op, OpBuilder &, Location, ValueRange)>
+struct LowerElementwise : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &b) const override {
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    b.replaceOp(op, elementwise(b, op.getLoc(), type, op->getOperands(),
+                                [&](OpBuilder &nested, Location loc, ValueRange args) {
+                                  return Element(op, nested, loc, args);
+                                }));
+    return success();
+  }
+};
+
+template <typename Op, typename ArithOp>
+Value binary(Op, OpBuilder &b, Location loc, ValueRange args) {
+  return ArithOp::create(b, loc, args[0], args[1]);
+}
+template <typename Op, typename MathOp>
+Value unary(Op, OpBuilder &b, Location loc, ValueRange args) {
+  return MathOp::create(b, loc, args[0]);
+}
+
+Value constantLike(OpBuilder &b, Location loc, const APFloat &value) {
+  return floatConstant(b, loc, value.convertToFloat());
+}
+
+Value scale(ScaleOp op, OpBuilder &b, Location loc, ValueRange args) {
+  return arith::MulFOp::create(b, loc, args[0], constantLike(b, loc, op.getFactor()));
+}
+Value shift(ShiftOp op, OpBuilder &b, Location loc, ValueRange args) {
+  return arith::AddFOp::create(b, loc, args[0], constantLike(b, loc, op.getValue()));
+}
+Value relu(ReluOp, OpBuilder &b, Location loc, ValueRange args) {
+  return atLeast(b, loc, args[0], floatConstant(b, loc, 0));
+}
+Value clamp(ClampOp op, OpBuilder &b, Location loc, ValueRange args) {
+  Value value = args[0];
+  if (!op.getMin().isInfinity())
+    value = atLeast(b, loc, value, constantLike(b, loc, op.getMin()));
+  if (!op.getMax().isInfinity())
+    value = atMost(b, loc, value, constantLike(b, loc, op.getMax()));
+  return value;
+}
+Value clampGrad(ClampGradOp op, OpBuilder &b, Location loc, ValueRange args) {
+  Value zero = floatConstant(b, loc, 0), result = args[0];
+  auto keepWhere = [&](arith::CmpFPredicate predicate, const APFloat &bound) {
+    Value inside =
+        arith::CmpFOp::create(b, loc, predicate, args[1], constantLike(b, loc, bound));
+    result = arith::SelectOp::create(b, loc, inside, result, zero);
+  };
+  if (!op.getMin().isInfinity())
+    keepWhere(arith::CmpFPredicate::OGT, op.getMin());
+  if (!op.getMax().isInfinity())
+    keepWhere(arith::CmpFPredicate::OLT, op.getMax());
+  return result;
+}
+
+/// `grad + decay * param`
+Value decayed(OpBuilder &b, Location loc, Value grad, Value param, const APFloat &decay) {
+  if (decay.isZero())
+    return grad;
+  Value penalty = arith::MulFOp::create(b, loc, param, constantLike(b, loc, decay));
+  return arith::AddFOp::create(b, loc, grad, penalty);
+}
+Value sgdUpdate(SGDUpdateOp op, OpBuilder &b, Location loc, ValueRange args) {
+  Value grad = decayed(b, loc, args[1], args[0], op.getWeightDecay());
+  Value step = arith::MulFOp::create(b, loc, args[2], grad);
+  return arith::SubFOp::create(b, loc, args[0], step);
+}
+Value momentumUpdate(MomentumUpdateOp op, OpBuilder &b, Location loc, ValueRange args) {
+  Value kept = arith::MulFOp::create(b, loc, args[0], constantLike(b, loc, op.getMomentum()));
+  Value grad = decayed(b, loc, args[1], args[2], op.getWeightDecay());
+  return arith::AddFOp::create(b, loc, kept, grad);
+}
+
+} // namespace
+
+void tinytrain::populateElementwiseToLinalg(RewritePatternSet &patterns) {
+  patterns.add<LowerElementwise<AddOp, binary<AddOp, arith::AddFOp>>,
+               LowerElementwise<BiasAddOp, binary<BiasAddOp, arith::AddFOp>>,
+               LowerElementwise<SubOp, binary<SubOp, arith::SubFOp>>,
+               LowerElementwise<MulOp, binary<MulOp, arith::MulFOp>>,
+               LowerElementwise<DivOp, binary<DivOp, arith::DivFOp>>,
+               LowerElementwise<ExpOp, unary<ExpOp, math::ExpOp>>,
+               LowerElementwise<LogOp, unary<LogOp, math::LogOp>>, LowerElementwise<ScaleOp, scale>,
+               LowerElementwise<ShiftOp, shift>, LowerElementwise<ReluOp, relu>,
+               LowerElementwise<ClampOp, clamp>, LowerElementwise<ClampGradOp, clampGrad>,
+               LowerElementwise<SGDUpdateOp, sgdUpdate>,
+               LowerElementwise<MomentumUpdateOp, momentumUpdate>>(patterns.getContext());
+}

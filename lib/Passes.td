@@ -1,0 +1,211 @@
+//===- Passes.td - All passes, grouped by phase ------------------*- tablegen -*-===//
+
+#ifndef TINYTRAIN_PASSES_TD
+#define TINYTRAIN_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+//===----------------------------------------------------------------------===//
+// The training graph
+//===----------------------------------------------------------------------===//
+
+def AppendLoss : Pass<"tinytrain-append-loss", "::mlir::func::FuncOp"> {
+  let summary = "Appends a loss to a forward graph";
+  let description = [{
+    Adds a label argument and a scalar loss, which becomes result 0, to a
+    function whose only result is the prediction.
+
+    ```mlir
+    // before
+    func.func @step(%x: tensor<1x10xf32>) -> tensor<1x10xf32>
+    // after, loss=cross_entropy
+    func.func @step(%x: tensor<1x10xf32>, %label: tensor<1xi32> {tinytrain.label})
+        -> (tensor<f32> {tinytrain.loss}, tensor<1x10xf32>)
+    ```
+  }];
+  let options = [
+    Option<"loss", "loss", "std::string", "\"cross_entropy\"", "cross_entropy or mse">,
+    Option<"keepPrediction", "keep-prediction", "bool", "true",
+           "keep the prediction as a result">,
+  ];
+  let dependentDialects = ["::tinytrain::TinyTrainDialect"];
+}
+
+def Autodiff : Pass<"tinytrain-autodiff", "::mlir::func::FuncOp"> {
+  let summary = "Reverse-mode differentiation of a graph";
+  let description = [{
+    Appends, as a result marked `tinytrain.gradient_of`, the gradient of every
+    argument that carries `tinytrain.needs_grad`, whatever its value: what is
+    not needed is removed by `tinytrain-eliminate-dead-gradients`. The walk
+    starts from the result marked `tinytrain.loss` and from the arguments
+    marked `tinytrain.cotangent`; contributions to one value are summed.
+
+    ```mlir
+    // before
+    func.func @f(%x: tensor<4x8xf32> {tinytrain.needs_grad = true}, %g: tensor<4x8xf32> {tinytrain.cotangent = 0})
+        -> tensor<4x8xf32> {
+      %y = tinytrain.relu %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+      return %y : tensor<4x8xf32>
+    }
+    // after
+      %y = tinytrain.relu %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+      %dx = tinytrain.clamp_grad %g, %y {max = 0x7F800000 : f32, min = 0.0 : f32} : ...
+      return %y, %dx : tensor<4x8xf32>, tensor<4x8xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numRules", "rules-applied", "Number of VJP rules applied">,
+    Statistic<"numSums", "sums", "Number of sums of contributions">,
+  ];
+  let dependentDialects = ["::tinytrain::TinyTrainDialect"];
+}
+
+def EliminateDeadGradients
+    : Pass<"tinytrain-eliminate-dead-gradients", "::mlir::func::FuncOp"> {
+  let summary = "Removes the gradients of frozen arguments and all that only they needed";
+  let description = [{
+    Drops every `tinytrain.gradient_of` result whose argument has
+    `tinytrain.needs_grad = false`, then every op that no result depends on
+    any more.
+  }];
+  let statistics = [
+    Statistic<"numGradients", "gradients-removed", "Number of gradients removed">,
+    Statistic<"numOps", "ops-removed", "Number of ops removed">,
+    Statistic<"numBytes", "bytes-removed", "Bytes of tensors no longer computed">,
+  ];
+}
+
+def ApplyOptimizer : Pass<"tinytrain-apply-optimizer", "::mlir::func::FuncOp"> {
+  let summary = "Turns gradients into in-place parameter updates";
+  let description = [{
+    Replaces each `tinytrain.gradient_of` result by the parameter's new value,
+    marked `tinytrain.update_of`, computed by SGD as PyTorch defines it. Adds the
+    learning rate as an argument and, with momentum, one velocity per parameter.
+    Each update stands directly after its gradient.
+  }];
+  let options = [
+    Option<"momentum", "momentum", "double", "0.0", "momentum factor">,
+    Option<"weightDecay", "weight-decay", "double", "0.0", "L2 penalty">,
+  ];
+  let dependentDialects = ["::tinytrain::TinyTrainDialect"];
+}
+
+def FuseOps : Pass<"tinytrain-fuse-ops", "::mlir::func::FuncOp"> {
+  let summary = "Groups a convolution, pooling or reduction with the elementwise ops after it";
+  let description = [{
+    Folds transposes into matrix products, then outlines each root op and the
+    elementwise ops that consume it into one `tinytrain.kernel`, whose
+    intermediate values never reach memory. A weight gradient and its update
+    become one kernel: the gradient exists one register tile at a time.
+  }];
+  let statistics = [
+    Statistic<"numKernels", "kernels", "Number of kernels formed">,
+    Statistic<"numFused", "ops-fused", "Number of elementwise ops fused into a root">,
+  ];
+  let dependentDialects = ["::tinytrain::TinyTrainDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// Lowering
+//===----------------------------------------------------------------------===//
+
+def ConvertTinyTrainToLinalg
+    : Pass<"convert-tinytrain-to-linalg", "::mlir::func::FuncOp"> {
+  let summary = "Lowers all tinytrain ops but kernels to linalg on tensors";
+  let description = [{
+    Convolutions and their adjoints become `linalg.generic` on padded inputs.
+    The input gradient of a strided convolution is split into its phases by the
+    index maps, without zeros in between. Ops inside a `tinytrain.kernel` stay
+    inside it.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"
+  ];
+}
+
+def FormKernels : Pass<"tinytrain-form-kernels", "::mlir::func::FuncOp"> {
+  let summary = "Puts every linalg op that is not in a kernel yet into one";
+  let dependentDialects = ["::tinytrain::TinyTrainDialect"];
+}
+
+def AssignDestinations : Pass<"tinytrain-assign-destinations", "::mlir::func::FuncOp"> {
+  let summary = "Gives every kernel result the buffer it is written to";
+  let description = [{
+    An update is written to its parameter. Another result takes over an operand of its
+    size that is read at the same place only and dies here, or a fresh tensor.
+  }];
+  let statistics = [
+    Statistic<"numInPlace", "in-place", "Number of results written in place">,
+  ];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
+def BufferizeGraph : Pass<"tinytrain-bufferize-graph", "::mlir::ModuleOp"> {
+  let summary = "One-shot bufferization that leaves the inside of kernels on tensors";
+  let description = [{
+    Arguments and results become memrefs of the dense row-major layout. The region of a
+    kernel goes on to describe on tensors what its loop nest computes.
+  }];
+  let dependentDialects = [
+    "::mlir::bufferization::BufferizationDialect", "::mlir::memref::MemRefDialect"
+  ];
+}
+
+def VerifyInPlaceUpdates : Pass<"tinytrain-verify-in-place-updates", "::mlir::func::FuncOp"> {
+  let summary = "Fails if a parameter is copied";
+  let description = [{
+    Runs after bufferization: the buffer returned for each `tinytrain.update_of`
+    result has to be the argument's own, and no copy may read or write a parameter.
+    Removes those results.
+  }];
+}
+
+def LowerKernels : Pass<"tinytrain-lower-kernels", "::mlir::ModuleOp"> {
+  let summary = "Turns kernels into loop nests, one function per distinct kernel";
+  let description = [{
+    Each kernel becomes a call of a private function; kernels that compute
+    the same on the same shapes share it. Register blocking follows
+    the target (`lib/Target/TargetInfo`): a tile of accumulators, vectors along
+    a contiguous dimension, loop bounds in place of padding, the elementwise ops
+    applied before the only store.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"host\"", "name of the target">,
+  ];
+  let statistics = [
+    Statistic<"numFunctions", "functions", "Number of distinct kernels">,
+    Statistic<"numCalls", "calls", "Number of kernel calls">,
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+}
+
+def PlanMemory : Pass<"tinytrain-plan-memory", "::mlir::ModuleOp"> {
+  let summary = "Places every buffer in one static arena, every parameter in a global";
+  let description = [{
+    Lifetimes run from a buffer's first to its last use in program order.
+    Functions never run at the same time, so they share the arena. Buffers are
+    placed largest first at the lowest offset where no live buffer is in the
+    way. Updated parameters and optimizer state share one global, frozen
+    parameters have one each. Inputs, labels and outputs stay arguments.
+  }];
+  let options = [
+    Option<"alignment", "alignment", "int64_t", "16", "alignment of every buffer in bytes">,
+  ];
+  let statistics = [
+    Statistic<"numBuffers", "buffers", "Number of buffers placed">,
+    Statistic<"arenaBytes", "arena-bytes", "Size of the arena">,
+    Statistic<"boundBytes", "bound-bytes", "Largest sum of live buffers, a lower bound">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+}
+
+def ExpandMath : Pass<"tinytrain-expand-math"> {
+  let summary = "Replaces exp and log by polynomials in arithmetic every target has";
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::vector::VectorDialect"];
+}
+
+#endif // TINYTRAIN_PASSES_TD

@@ -1,0 +1,127 @@
+//===- Pipelines.cpp - One pipeline per stage ------------------------------------===//
+
+#include "lib/Pipelines.h"
+
+#include "lib/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+#include "llvm/Support/ErrorHandling.h"
+
+using namespace mlir;
+using namespace tinytrain;
+
+namespace {
+
+struct TrainingGraphOptions : PassPipelineOptions<TrainingGraphOptions> {
+  Option<std::string> loss{*this, "loss", llvm::cl::desc("cross_entropy or mse"),
+                           llvm::cl::init("cross_entropy")};
+  Option<bool> keepPrediction{*this, "keep-prediction",
+                              llvm::cl::desc("keep the prediction as a result"),
+                              llvm::cl::init(true)};
+  Option<double> momentum{*this, "momentum", llvm::cl::desc("momentum factor"),
+                          llvm::cl::init(0.0)};
+  Option<double> weightDecay{*this, "weight-decay", llvm::cl::desc("L2 penalty"),
+                             llvm::cl::init(0.0)};
+};
+
+struct CodegenOptions : PassPipelineOptions<CodegenOptions> {
+  Option<std::string> target{*this, "target", llvm::cl::desc("name of the target"),
+                             llvm::cl::init("host")};
+};
+
+struct ToLLVMOptions : PassPipelineOptions<ToLLVMOptions> {
+  Option<unsigned> indexBits{*this, "index-bits", llvm::cl::desc("bits of a pointer"),
+                             llvm::cl::init(64)};
+};
+
+/// Appends passes given as text; the text is ours, so that it parses.
+void append(OpPassManager &pm, const std::string &text) {
+  std::string message;
+  llvm::raw_string_ostream os(message);
+  if (failed(parsePassPipeline(text, pm, os)))
+    llvm::report_fatal_error(llvm::StringRef(message));
+}
+
+/// Forward graph -> forward, loss, backward and update in one graph.
+void buildTrainingGraph(OpPassManager &pm, const TrainingGraphOptions &options) {
+  OpPassManager &func = pm.nest<func::FuncOp>();
+  // 1. The loss becomes result 0.
+  func.addPass(createAppendLoss({options.loss, options.keepPrediction}));
+  // 2. Merged clamps and reshapes need one derivative instead of two.
+  func.addPass(createCanonicalizerPass());
+  // 3. Every gradient, needed or not.
+  func.addPass(createAutodiff());
+  // 4. Gradients of frozen parameters go, and all that only they needed.
+  func.addPass(createEliminateDeadGradients());
+  // 5. The gradients that are left become updates.
+  func.addPass(createApplyOptimizer({options.momentum, options.weightDecay}));
+  // 6. Twice the same subexpression, identity scales.
+  func.addPass(createCanonicalizerPass());
+  func.addPass(createCSEPass());
+}
+
+/// Graph -> kernels of linalg on tensors, each with its destination.
+void buildKernelGraph(OpPassManager &pm) {
+  OpPassManager &func = pm.nest<func::FuncOp>();
+  // 1. What runs as one loop nest.
+  func.addPass(createFuseOps());
+  // 2. Structured ops, inside kernels and outside.
+  func.addPass(createConvertTinyTrainToLinalg());
+  func.addPass(createCSEPass());
+  // 3. What is still outside gets a kernel of its own.
+  func.addPass(createFormKernels());
+  // 4. In place where that is legal.
+  func.addPass(createAssignDestinations());
+}
+
+/// Tensors -> memrefs; updates are in place or the pipeline fails.
+void buildBufferize(OpPassManager &pm) {
+  // 1. The graph; kernels keep describing tensors.
+  pm.addPass(createBufferizeGraph());
+  // 2. No parameter is copied.
+  pm.nest<func::FuncOp>().addPass(createVerifyInPlaceUpdates());
+  // 3. The other results are written to the caller's buffers.
+  append(pm, "buffer-results-to-out-params{hoist-static-allocs modify-public-functions}");
+  // No canonicalizer before the kernels are lowered: it would take them apart.
+  pm.addPass(createCSEPass());
+}
+
+/// Kernels -> loop nests, buffers -> one arena.
+void buildCodegen(OpPassManager &pm, const CodegenOptions &options) {
+  pm.addPass(createLowerKernels({options.target}));
+  pm.addPass(createPlanMemory());
+  pm.addPass(createExpandMath());
+  append(pm, "canonicalize,cse");
+}
+
+/// Everything -> the LLVM dialect.
+void buildToLLVM(OpPassManager &pm, const ToLLVMOptions &options) {
+  std::string bits = "index-bitwidth=" + std::to_string(options.indexBits);
+  append(pm, "arith-expand,convert-scf-to-cf,expand-strided-metadata,lower-affine,"
+             "convert-vector-to-llvm{reassociate-fp-reductions},convert-math-to-llvm,"
+             "convert-arith-to-llvm{" + bits + "},convert-cf-to-llvm{" + bits + "},"
+             "finalize-memref-to-llvm{" + bits + "},"
+             "convert-func-to-llvm{use-bare-ptr-memref-call-conv " + bits + "},"
+             "reconcile-unrealized-casts,canonicalize,cse");
+}
+
+} // namespace
+
+void tinytrain::registerTinyTrainPipelines() {
+  PassPipelineRegistration<TrainingGraphOptions>(
+      "tinytrain-training-graph", "Forward graph to forward, loss, backward and update",
+      buildTrainingGraph);
+  PassPipelineRegistration<>("tinytrain-form-kernel-graph", "Graph to kernels of linalg on tensors",
+                             buildKernelGraph);
+  PassPipelineRegistration<>("tinytrain-bufferize", "Kernels on tensors to kernels on memrefs",
+                             buildBufferize);
+  PassPipelineRegistration<CodegenOptions>(
+      "tinytrain-codegen", "Kernels to loop nests, buffers to one arena", buildCodegen);
+  PassPipelineRegistration<ToLLVMOptions>("tinytrain-to-llvm", "Everything to the LLVM dialect",
+                                          buildToLLVM);
+}

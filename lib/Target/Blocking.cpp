@@ -1,0 +1,193 @@
+//===- Blocking.cpp - Chooses vectors and register tiles -------------------------===//
+
+#include "lib/Target/Blocking.h"
+
+#include <functional>
+
+using namespace mlir;
+using namespace tinytrain;
+
+namespace {
+
+/// How an access moves along a dimension.
+struct Dependence {
+  bool any = false;        // depends on the dimension
+  bool contiguous = false; // neighbours are neighbours in memory
+};
+
+Dependence dependenceOf(const Access &access, unsigned dim, unsigned dims) {
+  Dependence result;
+  for (auto [i, expr] : llvm::enumerate(access.index)) {
+    std::optional<Linear> linear = Linear::get(expr, dims);
+    int64_t coefficient =
+        linear ? linear->coefficients[dim] : (expr.isFunctionOfDim(dim) ? 2 : 0);
+    if (!coefficient)
+      continue;
+    result.contiguous = !result.any && coefficient == 1 && i + 1 == access.index.size();
+    result.any = true;
+  }
+  return result;
+}
+
+bool isGuarded(const Access &access, unsigned dim) {
+  return llvm::any_of(access.guards, [=](const Guard &g) { return g.expr.isFunctionOfDim(dim); });
+}
+
+class Chooser {
+public:
+  Chooser(const KernelModel &model, const TargetInfo &target, ArrayRef<unsigned> phases)
+      : model(model), target(target), phases(phases), dims(model.extents.size()) {
+    for (const auto &input : model.inputs)
+      if (input)
+        reads.push_back(&*input);
+    for (unsigned r : model.reductions)
+      reductionTrip *= model.extents[r];
+  }
+
+  Blocking choose() {
+    Blocking blocking;
+    blocking.tile.assign(dims, 1);
+    chooseVectorDim(blocking);
+    if (!model.reductions.empty())
+      chooseTile(blocking);
+    return blocking;
+  }
+
+private:
+  bool isParallel(unsigned d) const { return llvm::is_contained(model.parallel, d); }
+
+  void chooseVectorDim(Blocking &blocking) {
+    unsigned maxLanes = target.lanes(32);
+    double best = 1.0 + reads.size(); // cost per element of scalar code
+    for (unsigned d = 0; d < dims; ++d) {
+      if (llvm::is_contained(phases, d) || (!isParallel(d) && !model.isSum))
+        continue;
+      int64_t lanes = 1;
+      while (lanes * 2 <= maxLanes && model.extents[d] % (lanes * 2) == 0)
+        lanes *= 2;
+      if (lanes == 1 || llvm::any_of(reads, [&](const Access *a) { return isGuarded(*a, d); }) ||
+          llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); }))
+        continue;
+      double cost = 1.0;
+      for (const Access *access : reads) {
+        Dependence dependence = dependenceOf(*access, d, dims);
+        cost += !dependence.any ? 0.5 : dependence.contiguous ? 1.0 : 2.0 * lanes;
+      }
+      // What is done once per result: a horizontal sum, or stores lane by lane.
+      double once = 0;
+      for (const auto &store : model.stores)
+        once += !isParallel(d) ? 8.0 : dependenceOf(store.access, d, dims).contiguous ? 1.0 : lanes;
+      for (const EpilogueOp &epilogue : model.epilogue)
+        for (const auto &input : epilogue.inputs)
+          if (input.access && isParallel(d)) {
+            Dependence dependence = dependenceOf(*input.access, d, dims);
+            once += dependence.any && !dependence.contiguous ? 2.0 * lanes : 1.0;
+          }
+      double trips = isParallel(d) ? reductionTrip : std::max<double>(1, double(reductionTrip) / lanes);
+      cost = (cost + once / trips) / lanes;
+      if (cost < best) {
+        best = cost;
+        blocking.vectorDim = d;
+        blocking.lanes = lanes;
+      }
+    }
+  }
+
+  /// Loads and operations per result element of a tile, or infinity where it does not fit the
+  /// registers.
+  double tileCost(const Blocking &blocking, ArrayRef<int64_t> tile) const {
+    double points = 1, loads = 0, smallest = 1e9, largest = 0;
+    for (unsigned d : model.parallel)
+      points *= unrollOf(blocking, tile, d);
+    for (const Access *access : reads) {
+      double count = 1;
+      for (unsigned d : model.parallel)
+        if (dependenceOf(*access, d, dims).any)
+          count *= unrollOf(blocking, tile, d);
+      loads += count;
+      smallest = std::min(smallest, count);
+      largest = std::max(largest, count);
+    }
+    double accumulators = points * model.numRootResults();
+    double held = reads.size() > 1 ? smallest + 1 : 1;
+    if (accumulators + held > target.floatRegisters || points > 24)
+      return 1e9;
+    // A core has about a dozen address registers: many streams of addresses spill.
+    double spills = target.isMicrocontroller ? std::max(0.0, loads - 8) : 0;
+    return (points + loads + spills) / points;
+  }
+
+  static int64_t unrollOf(const Blocking &blocking, ArrayRef<int64_t> tile, unsigned d) {
+    return blocking.vectorDim == d ? tile[d] / blocking.lanes : tile[d];
+  }
+
+  void chooseTile(Blocking &blocking) {
+    SmallVector<int64_t> tile(dims, 1);
+    if (blocking.vectorDim && isParallel(*blocking.vectorDim))
+      tile[*blocking.vectorDim] = blocking.lanes;
+    blocking.tile = tile;
+    // Dimensions some read does not depend on: unrolling them saves its loads.
+    SmallVector<unsigned> candidates;
+    for (unsigned d : model.parallel)
+      if (!llvm::is_contained(phases, d) && llvm::any_of(reads, [&](const Access *a) {
+            return !dependenceOf(*a, d, dims).any;
+          }))
+        candidates.push_back(d);
+    double best = tileCost(blocking, tile);
+    std::function<void(unsigned)> search = [&](unsigned i) {
+      if (i == candidates.size()) {
+        double cost = 0, border = borderShare(tile);
+        cost = tileCost(blocking, tile) * (1 - border) + border * 2.5;
+        if (cost < best - 1e-9) {
+          best = cost;
+          blocking.tile = tile;
+        }
+        return;
+      }
+      unsigned d = candidates[i];
+      int64_t unit = tile[d];
+      for (int64_t factor : {1, 2, 3, 4, 5, 6, 8}) {
+        int64_t size = unit * factor;
+        if (size > model.extents[d])
+          break;
+        if (!mayHaveBorder(d) && model.extents[d] % size)
+          continue;
+        tile[d] = size;
+        search(i + 1);
+      }
+      tile[d] = unit;
+    };
+    search(0);
+  }
+
+  bool mayHaveBorder(unsigned d) const {
+    return llvm::any_of(reads, [&](const Access *a) { return isGuarded(*a, d); }) ||
+           llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); });
+  }
+
+  /// The share of elements that guarded dimensions leave to code without a tile.
+  double borderShare(ArrayRef<int64_t> tile) const {
+    double inside = 1;
+    for (unsigned d : model.parallel) {
+      if (tile[d] == 1 || !mayHaveBorder(d))
+        continue;
+      int64_t interior = std::max<int64_t>(0, model.extents[d] - 2);
+      inside *= double(interior / tile[d] * tile[d]) / model.extents[d];
+    }
+    return 1 - inside;
+  }
+
+  const KernelModel &model;
+  const TargetInfo &target;
+  ArrayRef<unsigned> phases;
+  unsigned dims;
+  SmallVector<const Access *> reads;
+  int64_t reductionTrip = 1;
+};
+
+} // namespace
+
+Blocking Blocking::choose(const KernelModel &model, const TargetInfo &target,
+                          ArrayRef<unsigned> phases) {
+  return Chooser(model, target, phases).choose();
+}

@@ -1,0 +1,27 @@
+//===- Blocking.h - Register blocking of a kernel ---------------------*- C++ -*-===//
+
+#ifndef TINYTRAIN_LIB_TARGET_BLOCKING_H
+#define TINYTRAIN_LIB_TARGET_BLOCKING_H
+
+#include "lib/Target/KernelModel.h"
+#include "lib/Target/TargetInfo.h"
+
+namespace tinytrain {
+
+/// How a kernel's loops are unrolled and vectorized.
+struct Blocking {
+  /// The dimension that runs along vector lanes, and how many lanes.
+  std::optional<unsigned> vectorDim;
+  int64_t lanes = 1;
+  /// Step of each parallel dimension's loop: as many elements are computed at a time.
+  llvm::SmallVector<int64_t> tile;
+
+  /// Chooses by the number of loads and operations per element. `phases` are dimensions that
+  /// code is specialised for.
+  static Blocking choose(const KernelModel &model, const TargetInfo &target,
+                         llvm::ArrayRef<unsigned> phases);
+};
+
+} // namespace tinytrain
+
+#endif // TINYTRAIN_LIB_TARGET_BLOCKING_H

@@ -1,0 +1,135 @@
+//===- ExpandMath.cpp - exp and log as polynomials -------------------------------===//
+//
+// No libm on a microcontroller, and not every FPU can round to an integer: only
+// arithmetic, comparisons and conversions are used. Coefficients: Cephes expf and logf.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/TinyTrain.h"
+#include "lib/Passes.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+using namespace tinytrain;
+
+namespace tinytrain {
+#define GEN_PASS_DEF_EXPANDMATH
+#include "lib/Passes.h.inc"
+} // namespace tinytrain
+
+namespace {
+
+/// Arithmetic on f32 values or vectors of one type.
+struct F32 {
+  OpBuilder &b;
+  Location loc;
+  Type type;
+
+  Type withElement(Type element) const {
+    if (auto vector = dyn_cast<VectorType>(type))
+      return vector.clone(element);
+    return element;
+  }
+  Value constant(Type t, TypedAttr value) const {
+    if (auto shaped = dyn_cast<VectorType>(t))
+      return arith::ConstantOp::create(b, loc, shaped, DenseElementsAttr::get(shaped, value));
+    return arith::ConstantOp::create(b, loc, value);
+  }
+  Value f(float value) const { return constant(type, b.getF32FloatAttr(value)); }
+  Type intType() const { return withElement(b.getI32Type()); }
+  Value i(int32_t value) const { return constant(intType(), b.getI32IntegerAttr(value)); }
+  Value add(Value x, Value y) const { return arith::AddFOp::create(b, loc, x, y, contract()); }
+  Value sub(Value x, Value y) const { return arith::SubFOp::create(b, loc, x, y, contract()); }
+  Value mul(Value x, Value y) const { return arith::MulFOp::create(b, loc, x, y, contract()); }
+  Value select(Value c, Value x, Value y) const {
+    return arith::SelectOp::create(b, loc, c, x, y);
+  }
+  Value less(Value x, Value y) const {
+    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, x, y);
+  }
+  /// Horner's scheme, highest coefficient first.
+  Value polynomial(Value x, ArrayRef<float> coefficients) const {
+    Value result = f(coefficients.front());
+    for (float c : coefficients.drop_front())
+      result = add(mul(result, x), f(c));
+    return result;
+  }
+  static arith::FastMathFlags contract() { return arith::FastMathFlags::contract; }
+};
+
+/// exp(x) = 2^n exp(r), n the integer nearest to x / ln 2.
+struct ExpandExp : OpRewritePattern<math::ExpOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(math::ExpOp op, PatternRewriter &b) const override {
+    F32 m{b, op.getLoc(), op.getType()};
+    if (!getElementTypeOrSelf(op.getType()).isF32())
+      return b.notifyMatchFailure(op, "not f32");
+    Value x = op.getOperand();
+    Value low = m.f(-87.3f), high = m.f(88.7f);
+    x = m.select(m.less(x, low), low, x);
+    x = m.select(m.less(high, x), high, x);
+    Value scaled = m.mul(x, m.f(1.44269504f));
+    Value half = m.select(m.less(scaled, m.f(0)), m.f(-0.5f), m.f(0.5f));
+    Value n = arith::FPToSIOp::create(b, m.loc, m.intType(), m.add(scaled, half));
+    Value whole = arith::SIToFPOp::create(b, m.loc, m.type, n);
+    Value r = m.sub(m.sub(x, m.mul(whole, m.f(0.693359375f))), m.mul(whole, m.f(-2.12194440e-4f)));
+    Value p = m.polynomial(r, {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
+                               4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f});
+    p = m.add(m.add(m.mul(m.mul(p, r), r), r), m.f(1));
+    // Twice 2^(n/2), so that n = 128 and n = -126 stay in range.
+    Value lowHalf = arith::ShRSIOp::create(b, m.loc, n, m.i(1));
+    Value highHalf = arith::SubIOp::create(b, m.loc, n, lowHalf);
+    for (Value part : {lowHalf, highHalf}) {
+      Value biased = arith::AddIOp::create(b, m.loc, part, m.i(127));
+      Value bits = arith::ShLIOp::create(b, m.loc, biased, m.i(23));
+      p = m.mul(p, arith::BitcastOp::create(b, m.loc, m.type, bits));
+    }
+    b.replaceOp(op, p);
+    return success();
+  }
+};
+
+/// log(x) = n ln 2 + log(r) with r in [sqrt(1/2), sqrt(2)), for positive normal x.
+struct ExpandLog : OpRewritePattern<math::LogOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(math::LogOp op, PatternRewriter &b) const override {
+    F32 m{b, op.getLoc(), op.getType()};
+    if (!getElementTypeOrSelf(op.getType()).isF32())
+      return b.notifyMatchFailure(op, "not f32");
+    Value bits = arith::BitcastOp::create(b, m.loc, m.intType(), op.getOperand());
+    // Moves the exponent's step from 1 to sqrt(1/2).
+    Value shifted = arith::SubIOp::create(b, m.loc, bits, m.i(0x3f3504f3));
+    Value n = arith::ShRSIOp::create(b, m.loc, shifted, m.i(23));
+    Value exponent = arith::ShLIOp::create(b, m.loc, n, m.i(23));
+    Value rBits = arith::SubIOp::create(b, m.loc, bits, exponent);
+    Value r = m.sub(arith::BitcastOp::create(b, m.loc, m.type, rBits), m.f(1));
+    Value z = m.mul(r, r);
+    Value y = m.polynomial(r, {7.0376836292e-2f, -1.1514610310e-1f, 1.1676998740e-1f,
+                               -1.2420140846e-1f, 1.4249322787e-1f, -1.6668057665e-1f,
+                               2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f});
+    y = m.mul(m.mul(y, r), z);
+    Value whole = arith::SIToFPOp::create(b, m.loc, m.type, n);
+    y = m.add(y, m.mul(whole, m.f(-2.12194440e-4f)));
+    y = m.sub(y, m.mul(z, m.f(0.5f)));
+    Value result = m.add(r, y);
+    b.replaceOp(op, m.add(result, m.mul(whole, m.f(0.693359375f))));
+    return success();
+  }
+};
+
+struct ExpandMath : tinytrain::impl::ExpandMathBase<ExpandMath> {
+  using ExpandMathBase::ExpandMathBase;
+
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<ExpandExp, ExpandLog>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

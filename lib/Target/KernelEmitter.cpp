@@ -1,0 +1,609 @@
+//===- KernelEmitter.cpp - Loop nests from kernels -------------------------------===//
+//
+// The nest has three layers. Parallel dimensions become loops over register tiles; a
+// dimension that meets padding is split into its border, one element at a time, and its
+// interior, where all padding conditions hold. Within a tile the reduction loops carry
+// the accumulators; a padding condition on a reduction dimension becomes its loop bound.
+// Then the elementwise ops are applied and each result is stored once.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Target/KernelEmitter.h"
+
+#include "lib/Target/Blocking.h"
+
+#include "mlir/Dialect/Affine/Utils.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/IRMapping.h"
+
+#include <map>
+
+using namespace mlir;
+using namespace tinytrain;
+
+namespace {
+
+struct Interval {
+  int64_t low, high; // [low, high)
+};
+
+class Emitter {
+public:
+  Emitter(OpBuilder &b, Location loc, const KernelModel &model, const TargetInfo &target,
+          ValueRange operands)
+      : b(b), loc(loc), model(model), operands(operands), dims(model.extents.size()) {
+    findPhases();
+    blocking = Blocking::choose(model, target, phases);
+    for (unsigned d = 0; d < dims; ++d) {
+      position.push_back(b.getAffineDimExpr(d));
+      ranges.push_back({0, model.extents[d]});
+    }
+    ivs.assign(dims, Value());
+    tile = blocking.tile;
+    for (unsigned d : model.parallel)
+      if (!llvm::is_contained(phases, d))
+        loopDims.push_back(d);
+  }
+
+  void emit() { emitPhases(0); }
+
+private:
+  using Values = SmallVector<Value>;
+
+  void findPhases();
+  void emitPhases(unsigned i);
+  void emitParallel(unsigned i);
+  void emitTile();
+  Values emitReduction(unsigned i, ArrayRef<SmallVector<int64_t>> points, Values accumulators);
+  Values emitTerms(ArrayRef<SmallVector<int64_t>> points, ValueRange accumulators);
+  void emitResults(ArrayRef<SmallVector<int64_t>> points, ValueRange accumulators);
+
+  /// Emits `for (i = low; i < high; i += step)` around `body`; a single iteration needs no loop.
+  void emitLoop(unsigned d, int64_t low, int64_t high, int64_t step, function_ref<void()> body);
+  Values emitCarriedLoop(unsigned d, Value low, Value high, int64_t step, Values carried,
+                         function_ref<Values(Values)> body);
+
+  /// `expr` with the current loop positions, at `offsets` inside the tile.
+  AffineExpr at(AffineExpr expr, ArrayRef<int64_t> offsets) const;
+  Linear linear(AffineExpr expr) const;
+  /// True if `guard` holds for all values in the current ranges.
+  bool alwaysHolds(const Guard &guard) const;
+  Interval interior(unsigned d, Interval range) const;
+  Interval storedRange(unsigned d) const;
+  std::pair<Value, Value> reductionBounds(unsigned d);
+
+  Value indexConstant(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
+  Value expand(AffineExpr expr);
+  Values expand(ArrayRef<AffineExpr> exprs);
+  Value splat(Value scalar);
+  Value constant(TypedAttr value);
+  Value load(const Access &access, ArrayRef<int64_t> offsets);
+  void store(Value value, const Access &access, ArrayRef<int64_t> offsets);
+  bool variesAlongLanes(ArrayRef<AffineExpr> index, bool &contiguous) const;
+  AffineExpr shiftLane(AffineExpr expr, int64_t lane) const;
+  Values emitBody(linalg::GenericOp op, IRMapping &map, ArrayRef<AffineExpr> index,
+                  ArrayRef<int64_t> offsets);
+
+  bool vectorIsParallel() const {
+    return blocking.vectorDim && llvm::is_contained(model.parallel, *blocking.vectorDim);
+  }
+
+  OpBuilder &b;
+  Location loc;
+  const KernelModel &model;
+  ValueRange operands;
+  unsigned dims;
+  Blocking blocking;
+  SmallVector<unsigned> phases, loopDims;
+
+  /// Where each dimension stands: its loop's variable (as itself) or a constant.
+  SmallVector<AffineExpr> position;
+  SmallVector<Value> ivs;
+  SmallVector<Interval> ranges;
+  SmallVector<int64_t> tile;
+  /// True while values are vectors along `blocking.vectorDim`.
+  bool vectorMode = false;
+  /// Loads at the current place, by operand and index.
+  std::map<std::pair<unsigned, std::vector<const void *>>, Value> loaded;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Index arithmetic
+//===----------------------------------------------------------------------===//
+
+/// Dimensions under a division have to be constants: code is emitted per value.
+void Emitter::findPhases() {
+  llvm::SmallDenseSet<unsigned> found;
+  auto visit = [&](AffineExpr expr) {
+    expr.walk([&](AffineExpr e) {
+      if (e.getKind() != AffineExprKind::Mod && e.getKind() != AffineExprKind::FloorDiv)
+        return;
+      for (unsigned d = 0; d < dims; ++d)
+        if (e.isFunctionOfDim(d))
+          found.insert(d);
+    });
+  };
+  auto visitAccess = [&](const Access &access) {
+    llvm::for_each(access.index, visit);
+    for (const Guard &guard : access.guards)
+      visit(guard.expr);
+  };
+  for (const auto &input : model.inputs)
+    if (input)
+      visitAccess(*input);
+  for (const auto &store : model.stores)
+    visitAccess(store.access);
+  phases.assign(found.begin(), found.end());
+  llvm::sort(phases);
+}
+
+AffineExpr Emitter::at(AffineExpr expr, ArrayRef<int64_t> offsets) const {
+  SmallVector<AffineExpr> replacements(position);
+  for (unsigned d = 0; d < dims && !offsets.empty(); ++d)
+    replacements[d] = replacements[d] + offsets[d];
+  return simplifyAffineExpr(expr.replaceDims(replacements), dims, 0);
+}
+
+Linear Emitter::linear(AffineExpr expr) const { return *Linear::get(at(expr, {}), dims); }
+
+bool Emitter::alwaysHolds(const Guard &guard) const {
+  Linear e = linear(guard.expr);
+  int64_t low = e.constant, high = e.constant;
+  for (unsigned d = 0; d < dims; ++d) {
+    int64_t c = e.coefficients[d], first = ranges[d].low, last = ranges[d].high - 1;
+    low += std::min(c * first, c * last);
+    high += std::max(c * first, c * last);
+  }
+  return low >= 0 && high < guard.size;
+}
+
+/// The values of `d` within `range` for which all guards on it hold, whatever the others are.
+Interval Emitter::interior(unsigned d, Interval range) const {
+  Emitter probe(*this);
+  Interval result{range.high, range.low};
+  for (int64_t v = range.low; v < range.high; ++v) {
+    probe.ranges[d] = {v, v + 1};
+    bool holds = true;
+    for (const auto &input : model.inputs)
+      for (const Guard &guard : input ? ArrayRef<Guard>(input->guards) : ArrayRef<Guard>())
+        if (linear(guard.expr).coefficients[d] != 0)
+          holds &= probe.alwaysHolds(guard);
+    if (!holds)
+      continue;
+    result.low = std::min(result.low, v);
+    result.high = std::max(result.high, v + 1);
+  }
+  return result.low < result.high ? result : Interval{range.low, range.low};
+}
+
+/// The values of a parallel dimension whose results are stored.
+Interval Emitter::storedRange(unsigned d) const {
+  Interval range{0, model.extents[d]};
+  for (const auto &store : model.stores)
+    for (const Guard &guard : store.access.guards) {
+      Linear e = linear(guard.expr);
+      int64_t c = e.coefficients[d];
+      if (c > 0)
+        range.high = std::min(range.high, (guard.size - 1 - e.constant) / c + 1);
+    }
+  return range;
+}
+
+Value Emitter::expand(AffineExpr expr) {
+  SmallVector<Value> dimValues;
+  for (Value iv : ivs)
+    dimValues.push_back(iv ? iv : Value());
+  return affine::expandAffineExpr(b, loc, expr, dimValues, {});
+}
+
+SmallVector<Value> Emitter::expand(ArrayRef<AffineExpr> exprs) {
+  return llvm::map_to_vector(exprs, [&](AffineExpr e) { return expand(e); });
+}
+
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
+void Emitter::emitLoop(unsigned d, int64_t low, int64_t high, int64_t step,
+                       function_ref<void()> body) {
+  if (low >= high)
+    return;
+  AffineExpr oldPosition = position[d];
+  if (high - low <= step) {
+    position[d] = b.getAffineConstantExpr(low);
+    body();
+  } else {
+    auto loop = scf::ForOp::create(b, loc, indexConstant(low), indexConstant(high),
+                                   indexConstant(step));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    ivs[d] = loop.getInductionVar();
+    body();
+    ivs[d] = Value();
+  }
+  position[d] = oldPosition;
+}
+
+SmallVector<Value> Emitter::emitCarriedLoop(unsigned d, Value low, Value high, int64_t step,
+                                            Values carried, function_ref<Values(Values)> body) {
+  auto loop = scf::ForOp::create(b, loc, low, high, indexConstant(step), carried);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  ivs[d] = loop.getInductionVar();
+  Values results = body(llvm::to_vector_of<Value>(loop.getRegionIterArgs()));
+  scf::YieldOp::create(b, loc, results);
+  ivs[d] = Value();
+  return llvm::to_vector_of<Value>(loop.getResults());
+}
+
+void Emitter::emitPhases(unsigned i) {
+  if (i == phases.size())
+    return emitParallel(0);
+  unsigned d = phases[i];
+  for (int64_t v = 0; v < model.extents[d]; ++v) {
+    position[d] = b.getAffineConstantExpr(v);
+    ranges[d] = {v, v + 1};
+    emitPhases(i + 1);
+  }
+}
+
+void Emitter::emitParallel(unsigned i) {
+  if (i == loopDims.size())
+    return emitTile();
+  unsigned d = loopDims[i];
+  Interval all = storedRange(d);
+  int64_t step = blocking.tile[d];
+  Interval inside = all;
+  if (step > 1) {
+    inside = interior(d, all);
+    inside.high = inside.low + (inside.high - inside.low) / step * step;
+  }
+  int64_t before = inside.low - all.low, after = all.high - inside.high;
+  if (inside.low == inside.high) {
+    before = all.high - all.low;
+    after = 0;
+  }
+
+  if (before + after > 0) {
+    tile[d] = 1;
+    ranges[d] = all;
+    AffineExpr oldPosition = position[d];
+    auto loopBody = [&](Value iv) {
+      // Positions before the interior, then those behind it.
+      Value behind = arith::AddIOp::create(b, loc, iv, indexConstant(inside.high - inside.low));
+      Value isBefore = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, iv,
+                                             indexConstant(all.low + before));
+      ivs[d] = after ? arith::SelectOp::create(b, loc, isBefore, iv, behind).getResult() : iv;
+      emitParallel(i + 1);
+      ivs[d] = Value();
+    };
+    if (before + after == 1) {
+      position[d] = b.getAffineConstantExpr(before ? all.low : inside.high);
+      emitParallel(i + 1);
+    } else {
+      auto loop = scf::ForOp::create(b, loc, indexConstant(all.low),
+                                     indexConstant(all.low + before + after), indexConstant(1));
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      loopBody(loop.getInductionVar());
+    }
+    position[d] = oldPosition;
+  }
+  if (before == all.high - all.low && before > 0)
+    return;
+  tile[d] = step;
+  ranges[d] = inside;
+  emitLoop(d, inside.low, inside.high, step, [&] { emitParallel(i + 1); });
+  ranges[d] = {0, model.extents[d]};
+}
+
+//===----------------------------------------------------------------------===//
+// Tiles
+//===----------------------------------------------------------------------===//
+
+void Emitter::emitTile() {
+  // The offsets of the tile's points, over all dimensions.
+  SmallVector<SmallVector<int64_t>> points = {SmallVector<int64_t>(dims, 0)};
+  for (unsigned d : loopDims) {
+    int64_t step = blocking.vectorDim == d ? blocking.lanes : 1;
+    SmallVector<SmallVector<int64_t>> next;
+    for (const auto &point : points)
+      for (int64_t offset = 0; offset < tile[d]; offset += step) {
+        next.push_back(point);
+        next.back()[d] = offset;
+      }
+    points = std::move(next);
+  }
+
+  loaded.clear();
+  vectorMode = blocking.vectorDim.has_value();
+  Values accumulators;
+  for (const auto &point : points)
+    for (unsigned r = 0; r < model.numRootResults(); ++r) {
+      if (model.startAccesses[r])
+        accumulators.push_back(load(*model.startAccesses[r], point));
+      else if (model.startValues[r])
+        accumulators.push_back(constant(model.startValues[r]));
+      else
+        accumulators.push_back(Value());
+    }
+  accumulators = emitReduction(0, points, std::move(accumulators));
+
+  if (vectorMode && !vectorIsParallel()) {
+    for (Value &value : accumulators)
+      value = vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD, value,
+                                          arith::FastMathFlags::reassoc |
+                                              arith::FastMathFlags::contract);
+    vectorMode = false;
+  }
+  loaded.clear();
+  emitResults(points, accumulators);
+  loaded.clear();
+}
+
+/// The bounds of a reduction loop that keep all its guards.
+std::pair<Value, Value> Emitter::reductionBounds(unsigned d) {
+  Value low = indexConstant(0), high = indexConstant(model.extents[d]);
+  for (const auto &input : model.inputs) {
+    if (!input)
+      continue;
+    for (const Guard &guard : input->guards) {
+      Linear e = linear(guard.expr);
+      int64_t c = e.coefficients[d];
+      if (c == 0 || alwaysHolds(guard))
+        continue;
+      // 0 <= rest + c * i < size
+      AffineExpr rest = at(guard.expr, {}) - getAffineDimExpr(d, b.getContext()) * c;
+      rest = simplifyAffineExpr(rest, dims, 0);
+      int64_t magnitude = std::abs(c);
+      AffineExpr first = c > 0 ? -rest : rest - (guard.size - 1);
+      AffineExpr last = c > 0 ? -rest + (guard.size - 1) : rest;
+      auto divide = [&](AffineExpr numerator, bool up) -> Value {
+        Value n = expand(simplifyAffineExpr(numerator, dims, 0));
+        if (magnitude == 1)
+          return n;
+        Value m = indexConstant(magnitude);
+        return up ? arith::CeilDivSIOp::create(b, loc, n, m).getResult()
+                  : arith::FloorDivSIOp::create(b, loc, n, m).getResult();
+      };
+      low = arith::MaxSIOp::create(b, loc, low, divide(first, true));
+      Value end = arith::AddIOp::create(b, loc, divide(last, false), indexConstant(1));
+      high = arith::MinSIOp::create(b, loc, high, end);
+    }
+  }
+  return {low, high};
+}
+
+SmallVector<Value> Emitter::emitReduction(unsigned i, ArrayRef<SmallVector<int64_t>> points,
+                                          Values accumulators) {
+  if (i == model.reductions.size())
+    return emitTerms(points, accumulators);
+  unsigned d = model.reductions[i];
+  int64_t step = blocking.vectorDim == d ? blocking.lanes : 1;
+  bool guarded = llvm::any_of(model.inputs, [&](const std::optional<Access> &input) {
+    return input && llvm::any_of(input->guards, [&](const Guard &guard) {
+             return linear(guard.expr).coefficients[d] != 0 && !alwaysHolds(guard);
+           });
+  });
+  if (!guarded && model.extents[d] == step) {
+    AffineExpr oldPosition = position[d];
+    position[d] = b.getAffineConstantExpr(0);
+    Values results = emitReduction(i + 1, points, std::move(accumulators));
+    position[d] = oldPosition;
+    return results;
+  }
+  auto [low, high] = reductionBounds(d);
+  return emitCarriedLoop(d, low, high, step, std::move(accumulators), [&](Values carried) {
+    return emitReduction(i + 1, points, std::move(carried));
+  });
+}
+
+SmallVector<Value> Emitter::emitTerms(ArrayRef<SmallVector<int64_t>> points,
+                                      ValueRange accumulators) {
+  loaded.clear();
+  linalg::GenericOp root = model.root;
+  unsigned numResults = root.getNumResults();
+  SmallVector<AffineExpr> index;
+  for (unsigned d = 0; d < dims; ++d)
+    index.push_back(b.getAffineDimExpr(d));
+  Values results;
+  for (auto [p, point] : llvm::enumerate(points)) {
+    IRMapping map;
+    for (auto [arg, access] : llvm::zip(root.getRegionInputArgs(), model.inputs))
+      if (access)
+        map.map(arg, load(*access, point));
+    for (unsigned r = 0; r < numResults; ++r)
+      if (Value accumulator = accumulators[p * numResults + r])
+        map.map(root.getRegionOutputArgs()[r], accumulator);
+    llvm::append_range(results, emitBody(root, map, index, point));
+  }
+  loaded.clear();
+  return results;
+}
+
+void Emitter::emitResults(ArrayRef<SmallVector<int64_t>> points, ValueRange accumulators) {
+  unsigned numResults = model.numRootResults();
+  SmallVector<Values> computed;
+  for (auto [p, point] : llvm::enumerate(points)) {
+    Values values(accumulators.slice(p * numResults, numResults));
+    for (const EpilogueOp &epilogue : model.epilogue) {
+      linalg::GenericOp op = epilogue.op;
+      IRMapping map;
+      for (auto [arg, input] : llvm::zip(op.getRegionInputArgs(), epilogue.inputs)) {
+        if (input.computed)
+          map.map(arg, values[*input.computed]);
+        else if (input.access)
+          map.map(arg, load(*input.access, point));
+      }
+      llvm::append_range(values, emitBody(op, map, epilogue.index, point));
+    }
+    computed.push_back(std::move(values));
+  }
+  for (auto [point, values] : llvm::zip(points, computed))
+    for (const auto &s : model.stores)
+      store(values[s.computed], s.access, point);
+}
+
+//===----------------------------------------------------------------------===//
+// Elements
+//===----------------------------------------------------------------------===//
+
+static VectorType vectorOf(Type element, int64_t lanes) {
+  return VectorType::get({lanes}, element);
+}
+
+Value Emitter::splat(Value scalar) {
+  return vector::BroadcastOp::create(b, loc, vectorOf(scalar.getType(), blocking.lanes), scalar);
+}
+
+Value Emitter::constant(TypedAttr value) {
+  if (!vectorMode)
+    return arith::ConstantOp::create(b, loc, value);
+  auto type = vectorOf(value.getType(), blocking.lanes);
+  return arith::ConstantOp::create(b, loc, type, DenseElementsAttr::get(type, value));
+}
+
+/// True if an access runs along the vector; then `contiguous` says whether in unit steps.
+bool Emitter::variesAlongLanes(ArrayRef<AffineExpr> index, bool &contiguous) const {
+  bool varies = false;
+  contiguous = false;
+  for (auto [i, expr] : llvm::enumerate(index)) {
+    int64_t c = linear(expr).coefficients[*blocking.vectorDim];
+    // A dimension without a loop stands at a constant: ask the expression itself.
+    if (position[*blocking.vectorDim] != getAffineDimExpr(*blocking.vectorDim, b.getContext())) {
+      Emitter probe(*this);
+      probe.position[*blocking.vectorDim] =
+          getAffineDimExpr(*blocking.vectorDim, b.getContext());
+      c = probe.linear(expr).coefficients[*blocking.vectorDim];
+    }
+    if (!c)
+      continue;
+    contiguous = !varies && c == 1 && i + 1 == index.size();
+    varies = true;
+  }
+  return varies;
+}
+
+Value Emitter::load(const Access &access, ArrayRef<int64_t> offsets) {
+  SmallVector<AffineExpr> index;
+  for (AffineExpr expr : access.index)
+    index.push_back(at(expr, offsets));
+  std::vector<const void *> key;
+  for (AffineExpr expr : index)
+    key.push_back(expr.getAsOpaquePointer());
+  Value &cached = loaded[{access.operand, key}];
+  if (cached)
+    return cached;
+
+  Value buffer = operands[access.operand];
+  Type element = cast<MemRefType>(buffer.getType()).getElementType();
+  bool contiguous = false;
+  if (!vectorMode || !variesAlongLanes(access.index, contiguous)) {
+    cached = memref::LoadOp::create(b, loc, buffer, expand(index));
+    if (vectorMode)
+      cached = splat(cached);
+    return cached;
+  }
+  VectorType type = vectorOf(element, blocking.lanes);
+  if (contiguous) {
+    cached = vector::LoadOp::create(b, loc, type, buffer, expand(index));
+    return cached;
+  }
+  Values lanes;
+  SmallVector<int64_t> shifted(offsets);
+  for (int64_t lane = 0; lane < blocking.lanes; ++lane) {
+    shifted[*blocking.vectorDim] = offsets[*blocking.vectorDim] + lane;
+    SmallVector<AffineExpr> laneIndex;
+    for (AffineExpr expr : access.index)
+      laneIndex.push_back(at(expr, shifted));
+    lanes.push_back(memref::LoadOp::create(b, loc, buffer, expand(laneIndex)));
+  }
+  cached = vector::FromElementsOp::create(b, loc, type, lanes);
+  return cached;
+}
+
+void Emitter::store(Value value, const Access &access, ArrayRef<int64_t> offsets) {
+  Value buffer = operands[access.operand];
+  auto indexAt = [&](ArrayRef<int64_t> o) {
+    SmallVector<AffineExpr> index;
+    for (AffineExpr expr : access.index)
+      index.push_back(at(expr, o));
+    return expand(index);
+  };
+  bool contiguous = false;
+  if (!vectorMode || !variesAlongLanes(access.index, contiguous)) {
+    memref::StoreOp::create(b, loc, value, buffer, indexAt(offsets));
+    return;
+  }
+  if (contiguous) {
+    vector::StoreOp::create(b, loc, value, buffer, indexAt(offsets));
+    return;
+  }
+  SmallVector<int64_t> shifted(offsets);
+  for (int64_t lane = 0; lane < blocking.lanes; ++lane) {
+    shifted[*blocking.vectorDim] = offsets[*blocking.vectorDim] + lane;
+    Value scalar = vector::ExtractOp::create(b, loc, value, lane);
+    memref::StoreOp::create(b, loc, scalar, buffer, indexAt(shifted));
+  }
+}
+
+/// One element, or one vector, of an op's body.
+SmallVector<Value> Emitter::emitBody(linalg::GenericOp op, IRMapping &map,
+                                     ArrayRef<AffineExpr> index, ArrayRef<int64_t> offsets) {
+  auto valueOf = [&](Value value) -> Value {
+    if (Value mapped = map.lookupOrNull(value))
+      return mapped;
+    // A constant outside the body.
+    auto outside = value.getDefiningOp<arith::ConstantOp>();
+    assert(outside && "a body reads its arguments and constants only");
+    return constant(outside.getValue());
+  };
+  for (Operation &inner : op.getBody()->without_terminator()) {
+    if (auto indexOp = dyn_cast<linalg::IndexOp>(inner)) {
+      AffineExpr expr = index[indexOp.getDim()];
+      Value value = expand(at(expr, offsets));
+      if (vectorMode) {
+        value = splat(value);
+        bool contiguous = false;
+        if (variesAlongLanes({expr}, contiguous)) {
+          assert(contiguous && "an index moves one element per lane");
+          auto type = vectorOf(b.getIndexType(), blocking.lanes);
+          value = arith::AddIOp::create(b, loc, value, vector::StepOp::create(b, loc, type));
+        }
+      }
+      map.map(indexOp.getResult(), value);
+      continue;
+    }
+    if (auto constantOp = dyn_cast<arith::ConstantOp>(inner)) {
+      map.map(constantOp.getResult(), constant(constantOp.getValue()));
+      continue;
+    }
+    for (Value operand : inner.getOperands())
+      if (!map.contains(operand))
+        map.map(operand, valueOf(operand));
+    Operation *clone = b.clone(inner, map);
+    for (OpResult result : clone->getResults()) {
+      if (vectorMode)
+        result.setType(vectorOf(result.getType(), blocking.lanes));
+      map.map(inner.getResult(result.getResultNumber()), result);
+    }
+    if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(clone))
+      clone->setAttr("fastmath",
+                     arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract));
+  }
+  Values results;
+  for (Value value : op.getBody()->getTerminator()->getOperands())
+    results.push_back(valueOf(value));
+  return results;
+}
+
+LogicalResult tinytrain::emitKernel(OpBuilder &builder, Location loc, const KernelModel &model,
+                                    const TargetInfo &target, ValueRange operands) {
+  Emitter(builder, loc, model, target, operands).emit();
+  return success();
+}

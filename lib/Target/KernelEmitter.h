@@ -1,0 +1,19 @@
+//===- KernelEmitter.h - Loop nests from kernels ----------------------*- C++ -*-===//
+
+#ifndef TINYTRAIN_LIB_TARGET_KERNELEMITTER_H
+#define TINYTRAIN_LIB_TARGET_KERNELEMITTER_H
+
+#include "lib/Target/KernelModel.h"
+#include "lib/Target/TargetInfo.h"
+
+namespace tinytrain {
+
+/// Emits the loop nest of `model` at the builder's insertion point. `operands` are the
+/// kernel's memrefs, inputs then inits.
+mlir::LogicalResult emitKernel(mlir::OpBuilder &builder, mlir::Location loc,
+                               const KernelModel &model, const TargetInfo &target,
+                               mlir::ValueRange operands);
+
+} // namespace tinytrain
+
+#endif // TINYTRAIN_LIB_TARGET_KERNELEMITTER_H

@@ -1,0 +1,306 @@
+//===- KernelModel.cpp - Reads a kernel's region ---------------------------------===//
+
+#include "lib/Target/KernelModel.h"
+
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace tinytrain;
+
+namespace {
+
+using Exprs = SmallVector<AffineExpr>;
+
+/// A tensor inside the region that exists only as elements in registers.
+struct Computed {
+  unsigned number;
+  Exprs index; // of the element at hand, over the root's dimensions
+  SmallVector<Guard> guards;
+};
+
+class Reader {
+public:
+  explicit Reader(KernelOp kernel) : kernel(kernel) {}
+
+  FailureOr<KernelModel> read() {
+    for (Operation &op : *kernel.getKernelBlock()) {
+      if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
+        if (failed(model.root ? readEpilogue(generic) : readRoot(generic)))
+          return failure();
+      } else if (auto yield = dyn_cast<YieldOp>(op)) {
+        if (failed(readYield(yield)))
+          return failure();
+      } else if (failed(readView(&op))) {
+        return failure();
+      }
+    }
+    return std::move(model);
+  }
+
+private:
+  LogicalResult readRoot(linalg::GenericOp op);
+  LogicalResult readStart(linalg::GenericOp op, unsigned result);
+  LogicalResult readEpilogue(linalg::GenericOp op);
+  LogicalResult readView(Operation *op);
+  LogicalResult readYield(YieldOp yield);
+  FailureOr<Access> resolve(Value value, Exprs index);
+
+  InFlightDiagnostic error(Operation *op) {
+    return kernel.emitOpError() << "cannot become one loop nest: '" << op->getName() << "' ";
+  }
+
+  KernelOp kernel;
+  KernelModel model;
+  DenseMap<Value, Computed> computed;
+  unsigned numComputed = 0;
+};
+
+} // namespace
+
+/// Index expressions of a collapsed value from those of its source.
+static Exprs collapse(ArrayRef<AffineExpr> index, ArrayRef<ReassociationIndices> groups,
+                      ArrayRef<int64_t> shape, MLIRContext *context) {
+  Exprs result;
+  for (const ReassociationIndices &group : groups) {
+    AffineExpr expr = getAffineConstantExpr(0, context);
+    for (int64_t d : group)
+      expr = expr * shape[d] + index[d];
+    result.push_back(expr);
+  }
+  return result;
+}
+
+/// The element of a kernel operand behind element `index` of `value`.
+FailureOr<Access> Reader::resolve(Value value, Exprs index) {
+  SmallVector<Guard> guards;
+  while (Operation *def = value.getDefiningOp()) {
+    if (auto pad = dyn_cast<tensor::PadOp>(def)) {
+      ArrayRef<int64_t> shape = pad.getSourceType().getShape();
+      for (auto [d, low] : llvm::enumerate(pad.getStaticLow())) {
+        index[d] = index[d] - low;
+        if (low || pad.getStaticHigh()[d])
+          guards.push_back({index[d], shape[d]});
+      }
+      value = pad.getSource();
+    } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(def)) {
+      index = collapse(index, expand.getReassociationIndices(), expand.getResultType().getShape(),
+                       kernel.getContext());
+      // Guards keep their meaning: they speak of loop dimensions.
+      value = expand.getSrc();
+    } else {
+      error(def) << "stands between a buffer and the op that reads it";
+      return failure();
+    }
+  }
+  return Access{cast<BlockArgument>(value).getArgNumber(), index, guards};
+}
+
+LogicalResult Reader::readStart(linalg::GenericOp op, unsigned result) {
+  Value init = op.getDpsInits()[result];
+  bool isRead = !op.getRegionOutputArgs()[result].use_empty();
+  model.startValues.push_back(nullptr);
+  model.startAccesses.push_back(std::nullopt);
+  if (!isRead)
+    return success();
+  if (auto fill = init.getDefiningOp<linalg::FillOp>()) {
+    TypedAttr start;
+    if (!matchPattern(fill.getInputs()[0], m_Constant(&start)))
+      return error(fill) << "does not fill with a constant";
+    model.startValues.back() = start;
+    return success();
+  }
+  AffineMap map = op.getMatchingIndexingMap(op.getDpsInitOperand(result));
+  FailureOr<Access> access = resolve(init, llvm::to_vector(map.getResults()));
+  if (failed(access))
+    return failure();
+  model.startAccesses.back() = *access;
+  return success();
+}
+
+/// True if the body is `acc + term`.
+static bool isSumBody(linalg::GenericOp op) {
+  if (op.getNumDpsInits() != 1 || op.getNumReductionLoops() == 0)
+    return false;
+  Value acc = op.getRegionOutputArgs()[0];
+  Operation *last = op.getBody()->getTerminator()->getOperand(0).getDefiningOp();
+  return last && isa<arith::AddFOp, arith::AddIOp>(last) && acc.hasOneUse() &&
+         *acc.user_begin() == last;
+}
+
+/// The padding of a guarded read must not change the result: zero in a sum of products
+/// or selections of it, minus infinity in a maximum.
+static LogicalResult verifyPadding(linalg::GenericOp op, bool isSum) {
+  for (Value input : op.getDpsInputs()) {
+    auto pad = input.getDefiningOp<tensor::PadOp>();
+    if (!pad)
+      continue;
+    Attribute value;
+    if (!matchPattern(pad.getConstantPaddingValue(), m_Constant(&value)))
+      return op.emitOpError() << "reads a padding that is not constant";
+    if (auto real = dyn_cast<FloatAttr>(value)) {
+      APFloat v = real.getValue();
+      if (isSum ? v.isZero() : v.isInfinity() && v.isNegative())
+        continue;
+    } else if (auto integer = dyn_cast<IntegerAttr>(value); integer && integer.getValue().isZero() && isSum) {
+      continue;
+    }
+    return op.emitOpError() << "reads a padding that would change its result";
+  }
+  return success();
+}
+
+LogicalResult Reader::readRoot(linalg::GenericOp op) {
+  model.root = op;
+  model.extents = op.getStaticLoopRanges();
+  for (auto [d, type] : llvm::enumerate(op.getIteratorTypesArray()))
+    (type == utils::IteratorType::parallel ? model.parallel : model.reductions).push_back(d);
+  model.isSum = isSumBody(op);
+  if (failed(verifyPadding(op, model.isSum)))
+    return failure();
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    model.inputs.push_back(std::nullopt);
+    if (op.getMatchingBlockArgument(operand).use_empty())
+      continue;
+    FailureOr<Access> access = resolve(
+        operand->get(), llvm::to_vector(op.getMatchingIndexingMap(operand).getResults()));
+    if (failed(access))
+      return failure();
+    model.inputs.back() = *access;
+  }
+  for (unsigned i = 0; i < op.getNumResults(); ++i) {
+    if (failed(readStart(op, i)))
+      return failure();
+    AffineMap map = op.getMatchingIndexingMap(op.getDpsInitOperand(i));
+    computed[op.getResult(i)] = {numComputed++, llvm::to_vector(map.getResults()), {}};
+  }
+  if (model.isSum) {
+    auto start = dyn_cast_or_null<FloatAttr>(model.startValues[0]);
+    model.isSum = start && start.getValue().isZero();
+  }
+  return success();
+}
+
+LogicalResult Reader::readEpilogue(linalg::GenericOp op) {
+  if (op.getNumReductionLoops() != 0)
+    return error(op) << "reduces after the root op";
+  EpilogueOp epilogue;
+  epilogue.op = op;
+  const Computed *source = nullptr;
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    auto it = computed.find(operand->get());
+    if (it != computed.end() && map.isIdentity() && !source)
+      source = &it->second;
+  }
+  if (!source || !op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isIdentity())
+    return error(op) << "does not follow the root op element by element";
+  epilogue.index = source->index;
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    EpilogueOp::Input input;
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    auto it = computed.find(operand->get());
+    if (it != computed.end()) {
+      if (!map.isIdentity())
+        return error(op) << "reads another element of a value in registers";
+      input.computed = it->second.number;
+    } else if (!op.getMatchingBlockArgument(operand).use_empty()) {
+      AffineMap composed = AffineMap::get(model.extents.size(), 0, source->index, op.getContext());
+      FailureOr<Access> access =
+          resolve(operand->get(), llvm::to_vector(map.compose(composed).getResults()));
+      if (failed(access))
+        return failure();
+      if (!access->guards.empty())
+        return error(op) << "reads a padded value after the root op";
+      input.access = *access;
+    }
+    epilogue.inputs.push_back(input);
+  }
+  epilogue.firstResult = numComputed;
+  SmallVector<Guard> guards = source->guards;
+  Exprs index = source->index;
+  for (Value result : op.getResults())
+    computed[result] = {numComputed++, index, guards};
+  model.epilogue.push_back(std::move(epilogue));
+  return success();
+}
+
+LogicalResult Reader::readView(Operation *op) {
+  if (op->getNumOperands() == 0 || !computed.contains(op->getOperand(0)))
+    return success(); // read where it is used
+  Computed source = computed[op->getOperand(0)];
+  if (auto collapseOp = dyn_cast<tensor::CollapseShapeOp>(op)) {
+    source.index = collapse(source.index, collapseOp.getReassociationIndices(),
+                            collapseOp.getSrcType().getShape(), op->getContext());
+  } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
+    Exprs index(expand.getResultType().getRank());
+    for (auto [group, expr] : llvm::zip(expand.getReassociationIndices(), source.index)) {
+      unsigned large = 0;
+      for (int64_t d : group) {
+        bool unit = expand.getResultType().getDimSize(d) == 1;
+        large += !unit;
+        index[d] = unit && (large || d != group.back()) ? getAffineConstantExpr(0, op->getContext())
+                                                        : expr;
+      }
+      if (large > 1)
+        return error(op) << "splits a dimension of a value in registers";
+    }
+    source.index = index;
+  } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+    for (auto [d, expr] : llvm::enumerate(source.index)) {
+      if (slice.getStaticOffsets()[d] != 0 || slice.getStaticStrides()[d] != 1)
+        return error(op) << "takes another slice than the leading one";
+      if (slice.getStaticSizes()[d] != slice.getSourceType().getDimSize(d))
+        source.guards.push_back({expr, slice.getStaticSizes()[d]});
+    }
+  } else {
+    return error(op) << "is not supported behind the root op";
+  }
+  computed[op->getResult(0)] = source;
+  return success();
+}
+
+LogicalResult Reader::readYield(YieldOp yield) {
+  if (!model.root)
+    return kernel.emitOpError() << "holds no linalg op";
+  for (auto [i, value] : llvm::enumerate(yield.getResults())) {
+    auto it = computed.find(value);
+    if (it == computed.end())
+      return kernel.emitOpError() << "yields a value that it does not compute";
+    Access access{kernel.getInitArgument(i).getArgNumber(), it->second.index, it->second.guards};
+    model.stores.push_back({it->second.number, access});
+  }
+  return success();
+}
+
+FailureOr<KernelModel> KernelModel::get(KernelOp kernel) { return Reader(kernel).read(); }
+
+std::optional<Linear> Linear::get(AffineExpr expr, unsigned dims) {
+  Linear result{SmallVector<int64_t>(dims, 0), 0};
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr)) {
+    result.constant = constant.getValue();
+    return result;
+  }
+  if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
+    result.coefficients[dim.getPosition()] = 1;
+    return result;
+  }
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary)
+    return std::nullopt;
+  std::optional<Linear> lhs = get(binary.getLHS(), dims), rhs = get(binary.getRHS(), dims);
+  if (!lhs || !rhs)
+    return std::nullopt;
+  if (expr.getKind() == AffineExprKind::Add) {
+    for (unsigned d = 0; d < dims; ++d)
+      lhs->coefficients[d] += rhs->coefficients[d];
+    lhs->constant += rhs->constant;
+    return lhs;
+  }
+  if (expr.getKind() == AffineExprKind::Mul && isa<AffineConstantExpr>(binary.getRHS())) {
+    for (int64_t &c : lhs->coefficients)
+      c *= rhs->constant;
+    lhs->constant *= rhs->constant;
+    return lhs;
+  }
+  return std::nullopt;
+}

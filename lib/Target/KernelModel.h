@@ -1,0 +1,78 @@
+//===- KernelModel.h - What a kernel's loop nest reads and writes -----*- C++ -*-===//
+
+#ifndef TINYTRAIN_LIB_TARGET_KERNELMODEL_H
+#define TINYTRAIN_LIB_TARGET_KERNELMODEL_H
+
+#include "dialects/TinyTrain.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace tinytrain {
+
+/// A condition `0 <= expr < size` on the loop dimensions.
+struct Guard {
+  mlir::AffineExpr expr;
+  int64_t size;
+};
+
+/// An element of a kernel operand, addressed by expressions over the root's loop
+/// dimensions. Where a guard fails the element lies in the padding: it contributes
+/// nothing, or, for a result, is not stored.
+struct Access {
+  unsigned operand = 0;
+  llvm::SmallVector<mlir::AffineExpr> index;
+  llvm::SmallVector<Guard> guards;
+};
+
+/// An elementwise op behind the root. An input is either a value computed before, or read.
+struct EpilogueOp {
+  mlir::linalg::GenericOp op;
+  struct Input {
+    std::optional<unsigned> computed;
+    std::optional<Access> access;
+  };
+  llvm::SmallVector<Input> inputs;
+  /// What `linalg.index` means, per dimension of `op`.
+  llvm::SmallVector<mlir::AffineExpr> index;
+  unsigned firstResult;
+};
+
+/// The loop nest of one kernel: the root op, the elementwise ops after it, what is stored.
+/// Values computed per element are numbered: the root's results first.
+struct KernelModel {
+  mlir::linalg::GenericOp root;
+  llvm::SmallVector<int64_t> extents;
+  llvm::SmallVector<unsigned> parallel, reductions;
+  /// Per root input; none where its element is not used.
+  llvm::SmallVector<std::optional<Access>> inputs;
+  /// Per root result: where a reduction starts, a constant or an operand.
+  llvm::SmallVector<mlir::TypedAttr> startValues;
+  llvm::SmallVector<std::optional<Access>> startAccesses;
+  llvm::SmallVector<EpilogueOp> epilogue;
+  struct Store {
+    unsigned computed;
+    Access access;
+  };
+  llvm::SmallVector<Store> stores;
+  /// True if the reduction is one sum that starts from zero, whose terms may be added in any
+  /// order.
+  bool isSum = false;
+
+  unsigned numRootResults() const { return startValues.size(); }
+
+  /// Reads a kernel's region; a region that is no such loop nest is an error on the op.
+  static mlir::FailureOr<KernelModel> get(KernelOp kernel);
+};
+
+/// An affine expression without division: `sum(coefficients[d] * d) + constant`.
+struct Linear {
+  llvm::SmallVector<int64_t> coefficients;
+  int64_t constant = 0;
+
+  /// None where `expr` divides.
+  static std::optional<Linear> get(mlir::AffineExpr expr, unsigned dims);
+};
+
+} // namespace tinytrain
+
+#endif // TINYTRAIN_LIB_TARGET_KERNELMODEL_H

@@ -1,0 +1,106 @@
+//===- LowerKernels.cpp - One function per distinct kernel -----------------------===//
+
+#include "dialects/TinyTrain.h"
+#include "lib/Passes.h"
+#include "lib/Target/KernelEmitter.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/OperationSupport.h"
+
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+using namespace tinytrain;
+
+namespace tinytrain {
+#define GEN_PASS_DEF_LOWERKERNELS
+#include "lib/Passes.h.inc"
+} // namespace tinytrain
+
+namespace {
+
+/// Kernels that stand for one function, and the function.
+struct Shared {
+  KernelOp kernel;
+  func::FuncOp function;
+};
+
+struct LowerKernels : tinytrain::impl::LowerKernelsBase<LowerKernels> {
+  using LowerKernelsBase::LowerKernelsBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    std::optional<TargetInfo> info = lookupTarget(target);
+    if (!info) {
+      module.emitError() << "unknown target '" << target << "'";
+      return signalPassFailure();
+    }
+    SmallVector<KernelOp> kernels;
+    module.walk([&](KernelOp kernel) { kernels.push_back(kernel); });
+    SmallVector<Shared> known;
+    for (KernelOp kernel : kernels) {
+      if (kernel.getNumResults() != 0) {
+        kernel.emitOpError() << "has to be bufferized before it is lowered";
+        return signalPassFailure();
+      }
+      func::FuncOp function = find(known, kernel);
+      if (!function) {
+        FailureOr<func::FuncOp> created = create(module, kernel, *info);
+        if (failed(created))
+          return signalPassFailure();
+        function = *created;
+        known.push_back({kernel, function});
+        ++numFunctions;
+      }
+      OpBuilder b(kernel);
+      func::CallOp::create(b, kernel.getLoc(), function, kernel->getOperands());
+      ++numCalls;
+    }
+    for (KernelOp kernel : kernels)
+      kernel.erase();
+  }
+
+private:
+  static func::FuncOp find(ArrayRef<Shared> known, KernelOp kernel) {
+    for (const Shared &entry : known) {
+      KernelOp other = entry.kernel;
+      if (other->getOperandTypes() == kernel->getOperandTypes() &&
+          other.getInputs().size() == kernel.getInputs().size() &&
+          OperationEquivalence::isRegionEquivalentTo(&other.getBody(), &kernel.getBody(),
+                                                     OperationEquivalence::IgnoreLocations))
+        return entry.function;
+    }
+    return nullptr;
+  }
+
+  FailureOr<func::FuncOp> create(ModuleOp module, KernelOp kernel, const TargetInfo &info) {
+    FailureOr<KernelModel> model = KernelModel::get(kernel);
+    if (failed(model))
+      return failure();
+    OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
+    std::string base = "kernel";
+    if (kernel.getLabel())
+      base = kernel.getLabel()->str();
+    std::string name = base;
+    for (unsigned i = 2; !names.insert(name).second; ++i)
+      name = base + "_" + std::to_string(i);
+    auto type = b.getFunctionType(kernel->getOperandTypes(), {});
+    auto function = func::FuncOp::create(b, kernel.getLoc(), name, type);
+    function.setPrivate();
+    function->setAttr("tinytrain.kernel", b.getUnitAttr());
+    Block *body = function.addEntryBlock();
+    b.setInsertionPointToStart(body);
+    if (failed(emitKernel(b, kernel.getLoc(), *model, info, body->getArguments())))
+      return failure();
+    func::ReturnOp::create(b, kernel.getLoc());
+    return function;
+  }
+
+  llvm::StringSet<> names;
+};
+
+} // namespace

@@ -1,0 +1,99 @@
+//===- ApplyOptimizer.cpp - Turns gradients into in-place updates ----------------===//
+
+#include "dialects/TinyTrain.h"
+#include "lib/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+using namespace tinytrain;
+
+namespace tinytrain {
+#define GEN_PASS_DEF_APPLYOPTIMIZER
+#include "lib/Passes.h.inc"
+} // namespace tinytrain
+
+namespace {
+
+struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
+  using ApplyOptimizerBase::ApplyOptimizerBase;
+
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    auto ret = cast<func::ReturnOp>(func.front().getTerminator());
+    OpBuilder b(ret);
+    if (momentum < 0 || momentum >= 1 || weightDecay < 0) {
+      func.emitError() << "expects momentum in [0, 1) and no negative weight decay, got " << momentum
+                       << " and " << weightDecay;
+      return signalPassFailure();
+    }
+
+    SmallVector<unsigned> gradients;
+    for (unsigned i = 0; i < func.getNumResults(); ++i)
+      if (func.getResultAttr(i, kGradientOf))
+        gradients.push_back(i);
+    if (gradients.empty())
+      return;
+
+    unsigned lrIndex = func.getNumArguments();
+    if (failed(func.insertArgument(
+            lrIndex, RankedTensorType::get({}, b.getF32Type()),
+            DictionaryAttr::get(&getContext(), b.getNamedAttr(kLearningRate, b.getUnitAttr())),
+            func.getLoc())))
+      return signalPassFailure();
+    Value lr = func.getArgument(lrIndex);
+
+    for (unsigned i : gradients) {
+      int64_t index = func.getResultAttrOfType<IntegerAttr>(i, kGradientOf).getInt();
+      Value param = func.getArgument(index), grad = ret.getOperand(i);
+      Location loc = grad.getLoc();
+      setInsertionPoint(b, param, grad);
+
+      APFloat decay{static_cast<float>(weightDecay)};
+      if (momentum > 0) {
+        FailureOr<unsigned> state = addVelocity(func, index);
+        if (failed(state))
+          return signalPassFailure();
+        grad = MomentumUpdateOp::create(b, loc, func.getArgument(*state), grad, param,
+                                        APFloat(static_cast<float>(momentum)), decay);
+        decay = APFloat(0.0f);
+        NamedAttribute mark(b.getStringAttr(kUpdateOf), b.getI64IntegerAttr(*state));
+        if (failed(func.insertResult(func.getNumResults(), grad.getType(),
+                                     DictionaryAttr::get(&getContext(), mark))))
+          return signalPassFailure();
+        ret->insertOperands(ret.getNumOperands(), grad);
+      }
+      ret.setOperand(i, SGDUpdateOp::create(b, loc, param, grad, lr, decay));
+      func.removeResultAttr(i, b.getStringAttr(kGradientOf));
+      func.setResultAttr(i, kUpdateOf, b.getI64IntegerAttr(index));
+    }
+  }
+
+private:
+  /// Directly after the gradient, but not before the last read of the parameter.
+  static void setInsertionPoint(OpBuilder &b, Value param, Value grad) {
+    b.setInsertionPointAfterValue(grad);
+    Operation *last = grad.getDefiningOp();
+    for (Operation *user : param.getUsers())
+      if (!last || last->isBeforeInBlock(user))
+        last = user;
+    if (last)
+      b.setInsertionPointAfter(last);
+  }
+
+  /// Adds the velocity of parameter `index` as an argument and returns its number.
+  FailureOr<unsigned> addVelocity(func::FuncOp func, unsigned index) {
+    std::string name = "arg" + std::to_string(index);
+    if (auto param = func.getArgAttrOfType<StringAttr>(index, kParam))
+      name = param.str();
+    unsigned number = func.getNumArguments();
+    auto attr = StringAttr::get(&getContext(), name + ".velocity");
+    NamedAttribute mark(StringAttr::get(&getContext(), kState), attr);
+    if (failed(func.insertArgument(number, func.getArgument(index).getType(),
+                                   DictionaryAttr::get(&getContext(), mark), func.getLoc())))
+      return failure();
+    return number;
+  }
+};
+
+} // namespace

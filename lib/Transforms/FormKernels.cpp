@@ -1,0 +1,84 @@
+//===- FormKernels.cpp - Puts the remaining linalg ops into kernels --------------===//
+
+#include "dialects/TinyTrain.h"
+#include "lib/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/IRMapping.h"
+
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace tinytrain;
+
+namespace tinytrain {
+#define GEN_PASS_DEF_FORMKERNELS
+#include "lib/Passes.h.inc"
+} // namespace tinytrain
+
+namespace {
+
+struct FormKernels : tinytrain::impl::FormKernelsBase<FormKernels> {
+  using FormKernelsBase::FormKernelsBase;
+
+  void runOnOperation() override {
+    Block &block = getOperation().front();
+    for (linalg::GenericOp op : llvm::to_vector(block.getOps<linalg::GenericOp>()))
+      outline(op);
+    // What the kernels copied, and the constants no graph op needs any more.
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (!op.hasTrait<OpTrait::IsTerminator>() && isOpTriviallyDead(&op))
+        op.erase();
+  }
+
+private:
+  /// True for what a kernel holds itself instead of reading it from memory.
+  static bool isInternal(Operation *op) {
+    if (!op)
+      return false;
+    if (auto constant = dyn_cast<arith::ConstantOp>(op))
+      return !isa<ShapedType>(constant.getType());
+    return isa<tensor::EmptyOp, linalg::FillOp>(op);
+  }
+
+  static void outline(linalg::GenericOp op) {
+    llvm::SetVector<Value> inputs, inits;
+    llvm::SetVector<Operation *> internal;
+    std::function<void(Value)> addInternal = [&](Value value) {
+      Operation *def = value.getDefiningOp();
+      for (Value operand : def->getOperands())
+        addInternal(operand);
+      internal.insert(def);
+    };
+    for (OpOperand &operand : op->getOpOperands()) {
+      Value value = operand.get();
+      if (isInternal(value.getDefiningOp()))
+        addInternal(value);
+      else if (op.isDpsInit(&operand))
+        inits.insert(value);
+      else
+        inputs.insert(value);
+    }
+    op.getRegion().walk([&](Operation *nested) {
+      for (Value operand : nested->getOperands())
+        if (Operation *def = operand.getDefiningOp(); def && !op->isAncestor(def))
+          addInternal(operand);
+    });
+    OpBuilder b(op);
+    auto kernel = KernelOp::create(b, op.getLoc(), op->getResultTypes(), inputs.getArrayRef(),
+                                   inits.getArrayRef(), StringAttr());
+    Block *body = b.createBlock(&kernel.getBody());
+    IRMapping map;
+    for (Value operand : kernel->getOperands())
+      map.map(operand, body->addArgument(operand.getType(), operand.getLoc()));
+    for (Operation *def : internal)
+      b.clone(*def, map);
+    Operation *clone = b.clone(*op, map);
+    YieldOp::create(b, op.getLoc(), clone->getResults());
+    op->replaceAllUsesWith(kernel.getResults());
+    op.erase();
+  }
+};
+
+} // namespace

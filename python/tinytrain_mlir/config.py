@@ -1,0 +1,167 @@
+"""Options of `tinytrain_mlir.compile`: frozen dataclasses, no global state."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, Union
+
+from .errors import ConfigError
+
+NeedsGrad = Union[bool, float, tuple[int, ...]]
+"""What of a parameter is trained: all, nothing, the first fraction or a set of channels."""
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent as PyTorch defines it.
+
+    Attributes:
+        lr: learning rate at start; `session.step` can change it.
+        momentum: factor in [0, 1); above 0 every trained parameter keeps a velocity.
+        weight_decay: L2 penalty, at least 0.
+    """
+
+    lr: float = 0.01
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value, ok in (
+            ("lr", self.lr, self.lr > 0),
+            ("momentum", self.momentum, 0 <= self.momentum < 1),
+            ("weight_decay", self.weight_decay, self.weight_decay >= 0),
+        ):
+            if not (ok and math.isfinite(value)):
+                expected = {"lr": "> 0", "momentum": "in [0, 1)", "weight_decay": ">= 0"}[name]
+                raise ConfigError(f"SGD: expected {name} {expected} and finite, got {value}")
+
+
+class UpdatePolicy(Protocol):
+    """Decides which parameters are trained."""
+
+    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+        """What to train of each parameter; `parameters` are in the order of execution.
+
+        Raises:
+            ConfigError: the policy does not fit these parameters.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FullUpdate:
+    """Trains every parameter."""
+
+    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+        """See `UpdatePolicy`."""
+        return {name: True for name in parameters}
+
+
+@dataclass(frozen=True)
+class NoUpdate:
+    """Trains nothing: the program computes the loss only."""
+
+    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+        """See `UpdatePolicy`."""
+        return {name: False for name in parameters}
+
+
+@dataclass(frozen=True)
+class LastLayer:
+    """Trains the layer that is executed last, usually the classifier."""
+
+    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+        """See `UpdatePolicy`."""
+        if not parameters:
+            raise ConfigError("LastLayer: the model has no parameters")
+        layer = parameters[-1].rpartition(".")[0]
+        return {name: name.rpartition(".")[0] == layer for name in parameters}
+
+
+@dataclass(frozen=True)
+class BiasOnly:
+    """Trains the biases of the last `n` layers that have one, and the whole last layer."""
+
+    n: int
+
+    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+        """See `UpdatePolicy`."""
+        biases = [name for name in parameters if name.rpartition(".")[2] == "bias"]
+        if not 0 <= self.n <= len(biases):
+            raise ConfigError(
+                f"BiasOnly: expected between 0 and {len(biases)} biases, the model's number, "
+                f"got {self.n}"
+            )
+        result = LastLayer().resolve(parameters)
+        result.update({name: True for name in biases[len(biases) - self.n :]})
+        return result
+
+
+@dataclass(frozen=True)
+class SparseUpdate:
+    """Trains what the mapping says; what it does not name is frozen.
+
+    Attributes:
+        rules: parameter name, or shell pattern such as "blocks.3.*", to True or False. The
+            last rule that matches a parameter holds.
+    """
+
+    rules: Mapping[str, NeedsGrad] = field(default_factory=dict)
+
+    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+        """See `UpdatePolicy`."""
+        result: dict[str, NeedsGrad] = {name: False for name in parameters}
+        for pattern, value in self.rules.items():
+            if not isinstance(value, bool):
+                raise ConfigError(
+                    f"SparseUpdate: expected True or False for '{pattern}', got {value!r}: "
+                    "fractions and channel sets are not supported yet"
+                )
+            matches = fnmatch.filter(parameters, pattern)
+            if not matches:
+                raise ConfigError(
+                    f"SparseUpdate: '{pattern}' matches no parameter; the model has "
+                    + ", ".join(parameters[:8])
+                    + (", …" if len(parameters) > 8 else "")
+                )
+            result.update({name: value for name in matches})
+        return result
+
+
+_UNITS = {"": 1, "B": 1, "KB": 1024, "KIB": 1024, "MB": 1024**2, "MIB": 1024**2}
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes from 262144, "256KB" or "1MB" (binary units).
+
+    Raises:
+        ConfigError: no such size.
+    """
+    if isinstance(text, int):
+        return text
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if not match or match[2].upper() not in _UNITS:
+        raise ConfigError(f"expected a size such as '256KB' or '1MB', got '{text}'")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits that the compiled program must keep.
+
+    Attributes:
+        sram: arena, trained parameters and other static data, e.g. "256KB".
+        flash: frozen parameters, initial values, constants and code, e.g. "1MB".
+    """
+
+    sram: str | int | None = None
+    flash: str | int | None = None
+
+    def limits(self) -> dict[str, int]:
+        """The limits that are set, in bytes, by "sram" and "flash"."""
+        given = {"sram": self.sram, "flash": self.flash}
+        return {name: parse_size(size) for name, size in given.items() if size is not None}

@@ -1,0 +1,411 @@
+"""Runs the compiler's stages over a graph, down to one relocatable object."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import ir
+from ._mlir_libs import _tinytrain
+from .config import SGD, NeedsGrad
+from .errors import CompileError
+from .graph import Graph
+from .passmanager import PassManager
+from .target import Target
+
+STAGES = ("import", "training", "kernels", "bufferized", "codegen", "llvm")
+"""Names of the stages, in order; `Program.ir` takes them."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A mutable value inside the block of parameters: offset and size in bytes."""
+
+    name: str
+    offset: int
+    bytes: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A buffer in the arena; alive from op number `first` to `last` of its function."""
+
+    function: str
+    location: str
+    type: str
+    offset: int
+    bytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What the stages produce.
+
+    Attributes:
+        object: the relocatable ELF object.
+        stages: MLIR text by stage.
+        slots: layout of the block of mutable parameters.
+        initial: the initial contents of that block.
+        buffers: the arena's plan.
+    """
+
+    object: bytes
+    stages: dict[str, str]
+    slots: tuple[Slot, ...]
+    initial: bytes
+    buffers: tuple[Buffer, ...]
+
+
+def compile_graph(
+    graph: Graph,
+    *,
+    name: str,
+    target: Target,
+    loss: str | None,
+    optimizer: SGD,
+    needs_grad: dict[str, NeedsGrad],
+) -> Compiled:
+    """Compiles a forward graph, or with a loss its training step too.
+
+    Raises:
+        CompileError: a stage failed.
+    """
+    stages: dict[str, str] = {}
+    module = ir.Module.parse(str(graph.module), graph.module.context)
+    with module.context, ir.Location.unknown():
+
+        def run(stage: str, pipeline: str) -> None:
+            _run(module, stage, pipeline)
+            stages[stage] = str(module)
+
+        _run(module, "import", "func.func(canonicalize,cse)")
+        stages["import"] = str(module)
+        if loss is not None:
+            _append_step(module, loss, optimizer, needs_grad)
+        stages["training"] = str(module)
+        run("kernels", "tinytrain-form-kernel-graph")
+        run("bufferized", "tinytrain-bufferize")
+        run("codegen", f"tinytrain-codegen{{target={target.name}}}")
+        slots, buffers = _read_plan(module)
+        initial = _initial_block(graph, slots, optimizer.lr)
+        constants = _read_constants(module, graph)
+        arena_bytes = ir.IntegerAttr(module.operation.attributes["tinytrain.arena_bytes"]).value
+        run("llvm", f"tinytrain-to-llvm{{index-bits={target.index_bits}}}")
+        _finish_module(module, name, target, slots, initial, arena_bytes, constants)
+        obj = emit(module, target)
+    return Compiled(obj, stages, slots, initial, buffers)
+
+
+def _run(module: ir.Module, stage: str, pipeline: str) -> None:
+    before = str(module)
+    try:
+        PassManager.parse(f"builtin.module({pipeline})").run(module.operation)
+    except ir.MLIRError as error:
+        first = str(error.error_diagnostics[0]) if error.error_diagnostics else str(error)
+        folder = Path(tempfile.mkdtemp(prefix="tinytrain-reproducer-"))
+        reproducer = folder / f"{stage}.mlir"
+        reproducer.write_text(f"// RUN: tinytrain-opt %s --pass-pipeline='builtin.module({pipeline})'\n{before}")
+        raise CompileError(
+            f"compilation failed in stage '{stage}': {first.strip()} (reproducer: {reproducer})"
+        ) from error
+
+
+def _append_step(
+    module: ir.Module, loss: str, optimizer: SGD, needs_grad: dict[str, NeedsGrad]
+) -> None:
+    """Adds the function `step`, derived from `infer`."""
+    infer = module.body.operations[0]
+    training = ir.Module.create()
+    with ir.InsertionPoint(training.body):
+        step = infer.operation.clone()
+    step.attributes["sym_name"] = ir.StringAttr.get("step")
+    attrs = []
+    for entry in ir.ArrayAttr(step.attributes["arg_attrs"]):
+        named = {item.name: item.attr for item in ir.DictAttr(entry)}
+        if "tinytrain.param" in named:
+            wanted = needs_grad[ir.StringAttr(named["tinytrain.param"]).value]
+            named["tinytrain.needs_grad"] = _needs_grad_attr(wanted)
+        attrs.append(ir.DictAttr.get(named))
+    step.attributes["arg_attrs"] = ir.ArrayAttr.get(attrs)
+    _run(
+        training,
+        "training",
+        f"tinytrain-training-graph{{loss={loss} keep-prediction=false "
+        f"momentum={optimizer.momentum} weight-decay={optimizer.weight_decay}}}",
+    )
+    module.body.append(training.body.operations[0].operation.clone())
+
+
+def _needs_grad_attr(value: NeedsGrad) -> ir.Attribute:
+    if isinstance(value, bool):
+        return ir.BoolAttr.get(value)
+    if isinstance(value, float):
+        return ir.FloatAttr.get_f32(value)
+    return ir.DenseI64ArrayAttr.get(list(value))
+
+
+def _entries(module: ir.Module, name: str) -> list[dict[str, ir.Attribute]]:
+    return [
+        {item.name: item.attr for item in ir.DictAttr(entry)}
+        for entry in ir.ArrayAttr(module.operation.attributes[name])
+    ]
+
+
+def _integer(attr: ir.Attribute) -> int:
+    return int(ir.IntegerAttr(attr).value)
+
+
+def _read_plan(module: ir.Module) -> tuple[tuple[Slot, ...], tuple[Buffer, ...]]:
+    slots = tuple(
+        Slot(
+            ir.StringAttr(e["name"]).value,
+            _integer(e["offset"]),
+            _integer(e["bytes"]),
+            tuple(ir.MemRefType(ir.TypeAttr(e["type"]).value).shape),
+        )
+        for e in _entries(module, "tinytrain.parameters")
+    )
+    buffers = tuple(
+        Buffer(
+            ir.StringAttr(e["function"]).value,
+            ir.StringAttr(e["location"]).value,
+            str(e["type"]),
+            *(_integer(e[key]) for key in ("offset", "bytes", "first", "last")),
+        )
+        for e in _entries(module, "tinytrain.buffers")
+    )
+    return slots, buffers
+
+
+def _initial_block(graph: Graph, slots: tuple[Slot, ...], lr: float) -> bytes:
+    """Initial parameters and learning rate; optimizer state starts at zero."""
+    block = bytearray(max((s.offset + s.bytes for s in slots), default=0))
+    for slot in slots:
+        data = b""
+        if slot.name == "learning_rate":
+            data = np.float32(lr).tobytes()
+        elif slot.name in graph.parameters:
+            data = graph.parameters[slot.name].array.tobytes()
+        block[slot.offset : slot.offset + len(data)] = data
+    return bytes(block)
+
+
+def _read_constants(module: ir.Module, graph: Graph) -> dict[str, tuple[str, bytes]]:
+    """Symbol of each frozen parameter's global, with its name and contents."""
+    result = {}
+    for op in module.body.operations:
+        if op.operation.name == "memref.global" and "tinytrain.global" in op.attributes:
+            parameter = ir.StringAttr(op.attributes["tinytrain.global"]).value
+            if parameter:
+                symbol = ir.StringAttr(op.attributes["sym_name"]).value
+                result[symbol] = (parameter, graph.parameters[parameter].array.tobytes())
+    return result
+
+
+# The LLVM dialect -------------------------------------------------------------------
+
+
+def _finish_module(
+    module: ir.Module,
+    name: str,
+    target: Target,
+    slots: tuple[Slot, ...],
+    initial: bytes,
+    arena_bytes: int,
+    constants: dict[str, tuple[str, bytes]],
+) -> None:
+    """Gives globals their sections and contents, functions their C names."""
+    align = 64 if not target.is_microcontroller else 16
+    for op in list(module.body.operations):
+        if op.operation.name == "llvm.mlir.global":
+            symbol = ir.StringAttr(op.attributes["sym_name"]).value
+            if symbol == "arena":
+                text = _zero_global("arena", arena_bytes, ".tinytrain.arena", align, "internal")
+            elif symbol == "params":
+                text = _zero_global("params", len(initial), ".tinytrain.params", align, "internal")
+            elif symbol in constants:
+                text = _constant_global(symbol, constants[symbol][1], align)
+            else:
+                continue
+            op.operation.erase()
+            _append(module, text)
+        elif op.operation.name == "llvm.func":
+            symbol = ir.StringAttr(op.attributes["sym_name"]).value
+            op.attributes["no_unwind"] = ir.UnitAttr.get()
+            if symbol in ("infer", "step"):
+                op.attributes["sym_name"] = ir.StringAttr.get(f"{name}_{symbol}")
+            elif not op.operation.regions[0].blocks:
+                continue
+            else:
+                op.attributes["no_inline"] = ir.UnitAttr.get()
+    if initial:
+        _append(module, _constant_global("params_init", initial, 16))
+        _append(module, _state_functions(name, slots, len(initial)))
+    else:
+        _append(module, f"llvm.func @{name}_init() attributes {{no_unwind}} {{ llvm.return }}")
+
+
+def _append(module: ir.Module, text: str) -> None:
+    """Adds the ops of `text`; what it only declares is there already."""
+    parsed = ir.Module.parse(text, module.context)
+    known = {str(op.attributes["sym_name"]) for op in module.body.operations}
+    for op in parsed.body.operations:
+        if str(op.attributes["sym_name"]) not in known:
+            module.body.append(op.operation.clone())
+
+
+def _zero_global(symbol: str, size: int, section: str, align: int, linkage: str) -> str:
+    return (
+        f'llvm.mlir.global {linkage} @{symbol}() {{addr_space = 0 : i32, alignment = {align} : i64, '
+        f'section = "{section}"}} : !llvm.array<{size} x i8> {{\n'
+        f"  %0 = llvm.mlir.zero : !llvm.array<{size} x i8>\n"
+        f"  llvm.return %0 : !llvm.array<{size} x i8>\n}}"
+    )
+
+
+def _constant_global(symbol: str, data: bytes, align: int) -> str:
+    """A constant from raw bytes, through a resource: large arrays are not printed as text."""
+    blob = (4).to_bytes(4, "little").hex() + data.hex()
+    return (
+        f'llvm.mlir.global internal constant @"{symbol}"(dense_resource<data> : '
+        f"tensor<{len(data)}xi8>) {{addr_space = 0 : i32, alignment = {align} : i64}} : "
+        f"!llvm.array<{len(data)} x i8>\n"
+        f'{{-# dialect_resources: {{ builtin: {{ data: "0x{blob}" }} }} #-}}'
+    )
+
+
+def _state_functions(name: str, slots: tuple[Slot, ...], size: int) -> str:
+    """`init`, `set_learning_rate`, `save` and `load` of the block of parameters.
+
+    A checkpoint is the magic word, the block's size, a CRC-32 (IEEE 802.3) of its contents,
+    then the contents. `load` changes nothing and returns -1 if any of these does not fit.
+    """
+    lr = next((s.offset for s in slots if s.name == "learning_rate"), None)
+    set_lr = ""
+    if lr is not None:
+        set_lr = f"""
+llvm.func @{name}_set_learning_rate(%lr: f32) attributes {{no_unwind}} {{
+  %p = llvm.mlir.addressof @params : !llvm.ptr
+  %q = llvm.getelementptr %p[{lr}] : (!llvm.ptr) -> !llvm.ptr, i8
+  llvm.store %lr, %q : f32, !llvm.ptr
+  llvm.return
+}}"""
+    return f"""
+llvm.mlir.global external @params() : !llvm.array<{size} x i8>
+llvm.mlir.global external constant @params_init() : !llvm.array<{size} x i8>
+llvm.func @{name}_init() attributes {{no_unwind}} {{
+  %p = llvm.mlir.addressof @params : !llvm.ptr
+  %i = llvm.mlir.addressof @params_init : !llvm.ptr
+  %n = llvm.mlir.constant({size} : i32) : i32
+  "llvm.intr.memcpy"(%p, %i, %n) <{{isVolatile = false}}> : (!llvm.ptr, !llvm.ptr, i32) -> ()
+  llvm.return
+}}{set_lr}
+llvm.func internal @checkpoint_crc(%p: !llvm.ptr) -> i32 attributes {{no_unwind, no_inline}} {{
+  %n = llvm.mlir.constant({size} : i32) : i32
+  %0 = llvm.mlir.constant(0 : i32) : i32
+  %1 = llvm.mlir.constant(1 : i32) : i32
+  %8 = llvm.mlir.constant(8 : i32) : i32
+  %ones = llvm.mlir.constant(-1 : i32) : i32
+  %poly = llvm.mlir.constant(0xEDB88320 : i32) : i32
+  llvm.br ^bytes(%0, %ones : i32, i32)
+^bytes(%i: i32, %crc: i32):
+  %more = llvm.icmp "ult" %i, %n : i32
+  llvm.cond_br %more, ^byte, ^end
+^byte:
+  %a = llvm.getelementptr %p[%i] : (!llvm.ptr, i32) -> !llvm.ptr, i8
+  %b = llvm.load %a : !llvm.ptr -> i8
+  %w = llvm.zext %b : i8 to i32
+  %x = llvm.xor %crc, %w : i32
+  llvm.br ^bits(%0, %x : i32, i32)
+^bits(%k: i32, %c: i32):
+  %low = llvm.and %c, %1 : i32
+  %mask = llvm.sub %0, %low : i32
+  %term = llvm.and %poly, %mask : i32
+  %half = llvm.lshr %c, %1 : i32
+  %c2 = llvm.xor %half, %term : i32
+  %k2 = llvm.add %k, %1 : i32
+  %again = llvm.icmp "ult" %k2, %8 : i32
+  llvm.cond_br %again, ^bits(%k2, %c2 : i32, i32), ^next
+^next:
+  %i2 = llvm.add %i, %1 : i32
+  llvm.br ^bytes(%i2, %c2 : i32, i32)
+^end:
+  %result = llvm.xor %crc, %ones : i32
+  llvm.return %result : i32
+}}
+llvm.func @{name}_save(%buffer: !llvm.ptr) attributes {{no_unwind}} {{
+  %p = llvm.mlir.addressof @params : !llvm.ptr
+  %magic = llvm.mlir.constant({CHECKPOINT_MAGIC} : i32) : i32
+  %n = llvm.mlir.constant({size} : i32) : i32
+  %crc = llvm.call @checkpoint_crc(%p) : (!llvm.ptr) -> i32
+  %b1 = llvm.getelementptr %buffer[4] : (!llvm.ptr) -> !llvm.ptr, i8
+  %b2 = llvm.getelementptr %buffer[8] : (!llvm.ptr) -> !llvm.ptr, i8
+  %b3 = llvm.getelementptr %buffer[{CHECKPOINT_HEADER}] : (!llvm.ptr) -> !llvm.ptr, i8
+  llvm.store %magic, %buffer : i32, !llvm.ptr
+  llvm.store %n, %b1 : i32, !llvm.ptr
+  llvm.store %crc, %b2 : i32, !llvm.ptr
+  "llvm.intr.memcpy"(%b3, %p, %n) <{{isVolatile = false}}> : (!llvm.ptr, !llvm.ptr, i32) -> ()
+  llvm.return
+}}
+llvm.func @{name}_load(%buffer: !llvm.ptr) -> i32 attributes {{no_unwind}} {{
+  %p = llvm.mlir.addressof @params : !llvm.ptr
+  %magic = llvm.mlir.constant({CHECKPOINT_MAGIC} : i32) : i32
+  %n = llvm.mlir.constant({size} : i32) : i32
+  %0 = llvm.mlir.constant(0 : i32) : i32
+  %bad = llvm.mlir.constant(-1 : i32) : i32
+  %b1 = llvm.getelementptr %buffer[4] : (!llvm.ptr) -> !llvm.ptr, i8
+  %b2 = llvm.getelementptr %buffer[8] : (!llvm.ptr) -> !llvm.ptr, i8
+  %b3 = llvm.getelementptr %buffer[{CHECKPOINT_HEADER}] : (!llvm.ptr) -> !llvm.ptr, i8
+  %m = llvm.load %buffer : !llvm.ptr -> i32
+  %s = llvm.load %b1 : !llvm.ptr -> i32
+  %m_ok = llvm.icmp "eq" %m, %magic : i32
+  %s_ok = llvm.icmp "eq" %s, %n : i32
+  %header = llvm.and %m_ok, %s_ok : i1
+  llvm.cond_br %header, ^check, ^fail
+^check:
+  %crc = llvm.call @checkpoint_crc(%b3) : (!llvm.ptr) -> i32
+  %c = llvm.load %b2 : !llvm.ptr -> i32
+  %c_ok = llvm.icmp "eq" %c, %crc : i32
+  llvm.cond_br %c_ok, ^copy, ^fail
+^copy:
+  "llvm.intr.memcpy"(%p, %b3, %n) <{{isVolatile = false}}> : (!llvm.ptr, !llvm.ptr, i32) -> ()
+  llvm.return %0 : i32
+^fail:
+  llvm.return %bad : i32
+}}
+"""
+
+
+CHECKPOINT_MAGIC = 0x31545454
+"""First word of a checkpoint: "TTT1" in ASCII, little endian."""
+CHECKPOINT_HEADER = 12
+"""Bytes before a checkpoint's contents: magic, size, CRC-32."""
+
+
+def emit(module: ir.Module, target: Target) -> bytes:
+    """Machine code for a module in the LLVM dialect.
+
+    Raises:
+        CompileError: LLVM cannot generate it.
+    """
+    small = target.is_microcontroller
+    try:
+        return _tinytrain.emit_object(
+            module,
+            target.triple,
+            target.cpu,
+            target.features,
+            opt_level=2,
+            reloc="pic" if target.name == "host" else "static",
+            unroll=not small,
+            vectorize=False,
+            slp=False,
+        )
+    except RuntimeError as error:
+        raise CompileError(f"code generation for {target.name} failed: {error}") from error

@@ -1,0 +1,1 @@
+"""Front ends: from a framework's model to the forward graph."""

@@ -1,0 +1,123 @@
+"""The result of `compile`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ._mlir_libs import _tinytrain
+from .driver import CHECKPOINT_HEADER, STAGES, Compiled
+from .errors import ConfigError
+from .graph import Graph
+from .header import render_header
+from .memory import Memory
+from .runtime.freestanding import memory_functions
+from .runtime.launch import Emulator
+from .session import Session
+from .target import Target
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled program.
+
+    Attributes:
+        name: prefix of the C functions.
+        target: what it runs on.
+        graph: the forward graph it was compiled from.
+        loss: "cross_entropy", "mse", or None for inference only.
+        compiled: what the compiler's stages produced.
+    """
+
+    name: str
+    target: Target
+    graph: Graph
+    loss: str | None
+    compiled: Compiled
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Memory figures from the object's own sections."""
+        return Memory.read(self.compiled.object, self.compiled.buffers)
+
+    @property
+    def trains(self) -> bool:
+        """Whether any parameter is updated by a step."""
+        return bool(self.compiled.slots)
+
+    def ir(self, stage: str) -> str:
+        """MLIR text after a stage.
+
+        Raises:
+            ConfigError: no such stage.
+        """
+        try:
+            return self.compiled.stages[stage]
+        except KeyError:
+            raise ConfigError(
+                f"unknown stage '{stage}': expected one of {', '.join(STAGES)}"
+            ) from None
+
+    def load(self, emulator: Emulator = "auto") -> Session:
+        """A session: in this process for the host, else in an emulator.
+
+        Args:
+            emulator: "unicorn", "qemu", or "auto": unicorn where it has the target.
+
+        Raises:
+            EmulatorError: the emulator is not installed or lacks the target.
+            ConfigError: an emulator for the host.
+        """
+        if self.target.name == "host":
+            from .runtime.host import HostDevice
+
+            if emulator != "auto":
+                raise ConfigError("a host program runs in this process: load it without emulator=")
+            return Session(self, HostDevice(self.name, self.compiled.object))
+        if emulator not in ("auto", "unicorn", "qemu"):
+            raise ConfigError(f"expected emulator 'auto', 'unicorn' or 'qemu', got '{emulator}'")
+        from .runtime.emulated import EmulatedDevice
+
+        ports = (self.graph.input, self.graph.output)
+        io = sum(4 * int(np.prod(p.layout.ir_shape)) + 32 for p in ports)
+        io = max(2 * io, CHECKPOINT_HEADER + self.memory.param_bytes + 32)
+        device = EmulatedDevice(
+            self.name,
+            self.target.name,
+            (self.compiled.object, memory_functions(self.target.name)),
+            sram_bytes=self.memory.sram_bytes,
+            io_bytes=io,
+            emulator=emulator,
+        )
+        return Session(self, device)
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes `lib<name>.a`, `<name>.h` and `memory.json`, all or nothing.
+
+        Returns:
+            the folder.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".tinytrain-", dir=folder) as scratch:
+            staged = Path(scratch)
+            _tinytrain.write_archive(
+                str(staged / f"lib{self.name}.a"),
+                [
+                    (f"{self.name}.o", self.compiled.object),
+                    (f"{self.name}_mem.o", memory_functions(self.target.name)),
+                ],
+            )
+            (staged / f"{self.name}.h").write_text(render_header(self), encoding="utf-8")
+            (staged / "memory.json").write_text(
+                json.dumps(self.memory.as_dict(), indent=2) + "\n", encoding="utf-8"
+            )
+            for file in staged.iterdir():
+                shutil.move(str(file), folder / file.name)
+        return folder

@@ -1,0 +1,1 @@
+"""Running programs: in this process, or in an emulator."""

@@ -1,0 +1,44 @@
+"""Programs for this machine, linked into the process."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from .._mlir_libs import _tinytrain
+from ..errors import EmulatorError
+
+
+class HostDevice:
+    """A `Device` in this process; ctypes releases the global interpreter lock."""
+
+    instructions: int | None = None
+    stack_bytes: int | None = None
+
+    def __init__(self, name: str, object_bytes: bytes) -> None:
+        self._name = name
+        self._jit: Any = _tinytrain.JitObject(object_bytes)
+        self._functions: dict[str, Any] = {}
+
+    def _function(self, name: str) -> Any:
+        if self._jit is None:
+            raise EmulatorError("the session is closed")
+        if name not in self._functions:
+            prototype = ctypes.CFUNCTYPE(ctypes.c_int)
+            self._functions[name] = prototype(self._jit.lookup(f"{self._name}_{name}"))
+        return self._functions[name]
+
+    def call(self, function: str, *args: bytes | int) -> tuple[bytes, ...]:
+        """See `Device.call`."""
+        buffers = [ctypes.create_string_buffer(a, a if isinstance(a, int) else len(a)) for a in args]
+        self._function(function)(*buffers)
+        return tuple(b.raw for a, b in zip(args, buffers) if isinstance(a, int))
+
+    def set_learning_rate(self, lr: float) -> None:
+        """See `Device.set_learning_rate`."""
+        self._function("set_learning_rate")(ctypes.c_float(lr))
+
+    def close(self) -> None:
+        """Unloads the code."""
+        self._functions.clear()
+        self._jit = None

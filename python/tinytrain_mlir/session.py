@@ -1,0 +1,199 @@
+"""Running a program: the part that the host and the emulators share."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .driver import CHECKPOINT_HEADER, CHECKPOINT_MAGIC
+from .errors import CheckpointError, InputError
+from .frontends.graph_builder import Array
+
+if TYPE_CHECKING:
+    from .program import Program
+
+
+class Device(Protocol):
+    """A program in memory whose C functions can be called."""
+
+    def call(self, function: str, *args: bytes | int) -> tuple[bytes, ...]:
+        """Calls `<name>_<function>`.
+
+        Args:
+            args: contents of an input buffer, or the size of an output buffer.
+
+        Returns:
+            the contents of the output buffers.
+        """
+        ...
+
+    def set_learning_rate(self, lr: float) -> None:
+        """Calls `<name>_set_learning_rate`."""
+        ...
+
+    @property
+    def instructions(self) -> int | None:
+        """Instructions executed by the last call; None where they are not counted."""
+        ...
+
+    @property
+    def stack_bytes(self) -> int | None:
+        """Deepest use of the stack by the last call; None where it is not measured."""
+        ...
+
+    def close(self) -> None:
+        """Frees the device."""
+        ...
+
+
+class Session:
+    """A program that runs: trains, infers, and shows its parameters.
+
+    Arrays have the imported model's own layout (NCHW for PyTorch). A session is not
+    thread-safe; the global interpreter lock is released while native code runs.
+    """
+
+    def __init__(self, program: Program, device: Device) -> None:
+        self._program = program
+        self._device = device
+        self.reset()
+
+    def reset(self) -> None:
+        """Gives every parameter its initial value, and the learning rate too."""
+        self._device.call("init")
+
+    def infer(self, x: Any) -> Array:
+        """The model's output for one batch.
+
+        Args:
+            x: f32 array or tensor of the example input's shape.
+
+        Raises:
+            InputError: wrong shape or type, or not finite.
+        """
+        port = self._program.graph.output
+        size = 4 * int(np.prod(port.layout.ir_shape))
+        (data,) = self._device.call("infer", self._input(x), size)
+        return port.layout.to_torch(np.frombuffer(data, np.float32))
+
+    def step(self, x: Any, y: Any, lr: float | None = None) -> float:
+        """One training step on one batch.
+
+        Args:
+            x: f32 array of the example input's shape.
+            y: with cross entropy, integer classes of shape [batch]; with mean squared error,
+                an f32 array of the output's shape.
+            lr: learning rate from this step on; None leaves it as it is.
+
+        Returns:
+            the loss before the update.
+
+        Raises:
+            InputError: wrong shape or type, not finite, a class out of range, or a program
+                compiled for inference only.
+        """
+        if self._program.loss is None:
+            raise InputError("this program infers only: compile it with loss= to train")
+        if lr is not None:
+            if not (np.isfinite(lr) and lr > 0):
+                raise InputError(f"expected a finite learning rate > 0, got {lr}")
+            if self._program.trains:
+                self._device.set_learning_rate(lr)
+        (loss,) = self._device.call("step", self._input(x), self._target(y), 4)
+        return float(struct.unpack("<f", loss)[0])
+
+    def parameters(self) -> dict[str, Array]:
+        """All parameters by PyTorch name, in PyTorch layout; copies."""
+        graph = self._program.graph
+        block = self._state() if self._program.compiled.slots else b""
+        arrays = {name: p.array for name, p in graph.parameters.items()}
+        for slot in self._program.compiled.slots:
+            if slot.name in arrays:
+                data = block[slot.offset : slot.offset + slot.bytes]
+                arrays[slot.name] = np.frombuffer(data, np.float32)
+        return {n: graph.parameters[n].layout.to_torch(a).copy() for n, a in arrays.items()}
+
+    def save(self) -> bytes:
+        """A checkpoint of trained parameters and optimizer state, as `<name>_save` writes it."""
+        size = CHECKPOINT_HEADER + self._program.memory.param_bytes
+        (data,) = self._device.call("save", size)
+        return data
+
+    def load(self, checkpoint: bytes) -> None:
+        """Takes a checkpoint back.
+
+        Raises:
+            CheckpointError: truncated, damaged, or of another program.
+        """
+        size = self._program.memory.param_bytes
+        if len(checkpoint) != CHECKPOINT_HEADER + size:
+            raise CheckpointError(
+                f"expected a checkpoint of {CHECKPOINT_HEADER + size} bytes, got "
+                f"{len(checkpoint)}: it is truncated or belongs to another program"
+            )
+        magic, stored, crc = struct.unpack_from("<3I", checkpoint)
+        if magic != CHECKPOINT_MAGIC or stored != size:
+            raise CheckpointError("not a checkpoint of this program: save one with Session.save")
+        if zlib.crc32(checkpoint[CHECKPOINT_HEADER:]) != crc:
+            raise CheckpointError("the checkpoint's CRC-32 does not match: the file is damaged")
+        self._device.call("load", checkpoint)
+
+    @property
+    def instructions(self) -> int | None:
+        """Instructions executed by the last call; None on the host and under qemu-user."""
+        return self._device.instructions
+
+    @property
+    def stack_bytes(self) -> int | None:
+        """Bytes of stack used by the last call, measured; None on the host."""
+        return self._device.stack_bytes
+
+    def close(self) -> None:
+        """Frees the emulator or the code."""
+        self._device.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _state(self) -> bytes:
+        return self.save()[CHECKPOINT_HEADER:]
+
+    def _input(self, x: Any) -> bytes:
+        layout = self._program.graph.input.layout
+        return layout.to_ir(_float_array("x", x, layout.torch_shape)).tobytes()
+
+    def _target(self, y: Any) -> bytes:
+        layout = self._program.graph.output.layout
+        if self._program.loss == "mse":
+            return layout.to_ir(_float_array("y", y, layout.torch_shape)).tobytes()
+        batch, classes = layout.torch_shape
+        labels = np.asarray(y)
+        if labels.shape == () and batch == 1:
+            labels = labels.reshape(1)
+        if labels.shape != (batch,) or not np.issubdtype(labels.dtype, np.integer):
+            raise InputError(
+                f"y: expected integer classes of shape ({batch},), got {labels.dtype} of shape "
+                f"{labels.shape}"
+            )
+        if labels.min() < 0 or labels.max() >= classes:
+            raise InputError(
+                f"y: expected classes in [0, {classes}), got {labels.min()} to {labels.max()}"
+            )
+        return labels.astype(np.int32).tobytes()
+
+
+def _float_array(name: str, value: Any, shape: tuple[int, ...]) -> Array:
+    array = np.asarray(value.detach() if hasattr(value, "detach") else value)
+    if array.shape != shape or array.dtype != np.float32:
+        raise InputError(
+            f"{name}: expected float32 of shape {shape}, got {array.dtype} of shape {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise InputError(f"{name}: expected finite values, got NaN or infinity")
+    return array
