@@ -48,6 +48,8 @@ public:
     Blocking blocking;
     blocking.tile.assign(dims, 1);
     chooseVectorDim(blocking);
+    if (blocking.vectorDim && isParallel(*blocking.vectorDim))
+      blocking.tile[*blocking.vectorDim] = blocking.lanes;
     if (!model.reductions.empty())
       chooseTile(blocking);
     return blocking;
@@ -122,10 +124,7 @@ private:
   }
 
   void chooseTile(Blocking &blocking) {
-    SmallVector<int64_t> tile(dims, 1);
-    if (blocking.vectorDim && isParallel(*blocking.vectorDim))
-      tile[*blocking.vectorDim] = blocking.lanes;
-    blocking.tile = tile;
+    SmallVector<int64_t> tile = blocking.tile;
     // Dimensions some read does not depend on: unrolling them saves its loads.
     SmallVector<unsigned> candidates;
     for (unsigned d : model.parallel)
