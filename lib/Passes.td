@@ -208,4 +208,15 @@ def ExpandMath : Pass<"tinytrain-expand-math"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::vector::VectorDialect"];
 }
 
+def VectorToLLVM : Pass<"tinytrain-vector-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Vector ops to the LLVM dialect, with the target's pointer size";
+  let description = [{
+    The upstream pass assumes 64-bit indices.
+  }];
+  let options = [
+    Option<"indexBits", "index-bits", "unsigned", "64", "bits of a pointer">,
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 #endif // TINYTRAIN_PASSES_TD

@@ -67,7 +67,7 @@ private:
       int64_t lanes = 1;
       while (lanes * 2 <= maxLanes && model.extents[d] % (lanes * 2) == 0)
         lanes *= 2;
-      if (lanes == 1 || llvm::any_of(reads, [&](const Access *a) { return isGuarded(*a, d); }) ||
+      if (lanes == 1 || lanes * 32 < target.minVectorBits || llvm::any_of(reads, [&](const Access *a) { return isGuarded(*a, d); }) ||
           llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); }))
         continue;
       double cost = 1.0;

@@ -21,6 +21,8 @@ struct TargetInfo {
   unsigned indexBits;
   /// Bits of a vector register; 0 for a scalar core.
   unsigned vectorBits;
+  /// Bits of the shortest vector that code is generated for.
+  unsigned minVectorBits;
   /// Registers that hold floats: vectors, or scalars on a scalar core.
   unsigned floatRegisters;
   /// Favours code size over speed: no loop unrolling beyond register blocking.

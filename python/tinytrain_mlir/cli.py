@@ -2,13 +2,250 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
+from .errors import ConfigError, TinyTrainError
 
-@click.group()
+if TYPE_CHECKING:
+    from .program import Program
+
+
+class _Group(click.Group):
+    """Prints errors of this package as one sentence, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TinyTrainError as error:
+            click.echo(f"tinytrain: error: {error}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Group)
 @click.version_option(package_name="tinytrain-mlir")
 def main() -> None:
     """Compile the training step of a neural network for a small device."""
+
+
+def _shape(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        shape = tuple(int(size) for size in value.split(","))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise click.BadParameter(f"expected positive sizes such as 1,3,96,96, got '{value}'")
+    return shape
+
+
+def _program_options(function: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(
+        (
+            click.argument("model"),
+            click.option(
+                "--input-shape",
+                callback=_shape,
+                help="Shape of the input, batch first: 1,3,96,96. Not for .mlir files.",
+            ),
+            click.option("--target", default="host", show_default=True, help="See tinytrain targets."),
+            click.option(
+                "--loss",
+                type=click.Choice(["cross_entropy", "mse", "none"]),
+                default="cross_entropy",
+                show_default=True,
+                help="none: inference only.",
+            ),
+            click.option("--lr", default=0.01, show_default=True, help="Learning rate."),
+            click.option("--momentum", default=0.0, show_default=True),
+            click.option("--weight-decay", default=0.0, show_default=True),
+            click.option(
+                "--update",
+                multiple=True,
+                metavar="full|none|last|bias:N|PATTERN",
+                help="What is trained; patterns name parameters and may be repeated.",
+            ),
+            click.option("--sram", help="Budget, such as 256KB."),
+            click.option("--flash", help="Budget, such as 1MB."),
+            click.option("--name", default="model", show_default=True, help="Prefix of C names."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def _load_model(spec: str) -> Any:
+    """A module from "file.py:name" or "package.module:name"; a function is called."""
+    if spec.endswith(".mlir"):
+        return spec
+    where, _, attribute = spec.rpartition(":")
+    if not where:
+        raise ConfigError(f"expected FILE.py:NAME, MODULE:NAME or a .mlir file, got '{spec}'")
+    if where.endswith(".py"):
+        path = Path(where)
+        if not path.is_file():
+            raise ConfigError(f"expected a Python file, but {path} does not exist")
+        module_spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert module_spec is not None and module_spec.loader is not None
+        module = importlib.util.module_from_spec(module_spec)
+        sys.modules[path.stem] = module
+        module_spec.loader.exec_module(module)
+    else:
+        try:
+            module = importlib.import_module(where)
+        except ImportError as error:
+            raise ConfigError(f"cannot import {where}: {error}") from error
+    if not hasattr(module, attribute):
+        raise ConfigError(f"{where} has no '{attribute}': name a module or a function that makes one")
+    model = getattr(module, attribute)
+    return model() if callable(model) and not hasattr(model, "state_dict") else model
+
+
+def _policy(specs: tuple[str, ...]) -> Any:
+    from . import config
+
+    if len(specs) == 1 and specs[0] in ("full", "none", "last"):
+        return {"full": config.FullUpdate, "none": config.NoUpdate, "last": config.LastLayer}[
+            specs[0]
+        ]()
+    if len(specs) == 1 and specs[0].startswith("bias:"):
+        count = specs[0].removeprefix("bias:")
+        if not count.isdigit():
+            raise ConfigError(f"expected --update bias:N with a number, got '{specs[0]}'")
+        return config.BiasOnly(int(count))
+    return config.SparseUpdate({spec: True for spec in specs}) if specs else config.FullUpdate()
+
+
+def _compile(model: str, input_shape: tuple[int, ...] | None, **options: Any) -> Program:
+    from .api import compile as compile_model
+    from .config import SGD, Budget
+
+    loaded = _load_model(model)
+    example = None
+    if not isinstance(loaded, str):
+        if input_shape is None:
+            raise ConfigError("expected --input-shape for a PyTorch model, such as 1,3,96,96")
+        try:
+            import torch
+        except ImportError as error:
+            raise ConfigError('a PyTorch model needs pip install "tinytrain-mlir[torch]"') from error
+        example = torch.zeros(input_shape)
+    return compile_model(
+        loaded,
+        example,
+        loss=None if options["loss"] == "none" else options["loss"],
+        optimizer=SGD(options["lr"], options["momentum"], options["weight_decay"]),
+        update=_policy(options["update"]),
+        target=options["target"],
+        budget=Budget(options["sram"], options["flash"]),
+        name=options["name"],
+    )
+
+
+def _print_memory(program: Program) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    memory = program.memory
+    table = Table(title=f"{program.name} on {program.target.name}")
+    table.add_column("memory")
+    table.add_column("bytes", justify="right")
+    for label, size in (
+        ("SRAM", memory.sram_bytes),
+        ("  arena", memory.arena_bytes),
+        ("  trained parameters", memory.param_bytes),
+        ("flash", memory.flash_bytes),
+        ("  code", memory.code_bytes),
+    ):
+        table.add_row(label, f"{size:,}")
+    Console().print(table)
+
+
+@main.command("compile")
+@_program_options
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+def compile_command(out: Path, **options: Any) -> None:
+    """Compile MODEL to a static library and a header.
+
+    MODEL is FILE.py:NAME or MODULE:NAME, a torch.nn.Module or a function that makes one, or
+    a .mlir file written by Graph.save.
+    """
+    program = _compile(**options)
+    program.save(out)
+    _print_memory(program)
+    click.echo(f"wrote {out / f'lib{program.name}.a'}, {program.name}.h and memory.json")
+
+
+@main.command()
+@_program_options
+@click.option("--data", type=click.Path(path_type=Path), help=".npz with x [n, ...] f32 and y [n].")
+@click.option("--steps", default=10, show_default=True)
+@click.option(
+    "--emulator", type=click.Choice(["auto", "unicorn", "qemu"]), default="auto", show_default=True
+)
+def run(data: Path | None, steps: int, emulator: str, **options: Any) -> None:
+    """Train MODEL for some steps, on the host or in an emulator.
+
+    Without --data the input is random: good for instruction counts, not for learning.
+    """
+    import numpy as np
+
+    program = _compile(**options)
+    if program.loss is None:
+        raise ConfigError("tinytrain run trains: give a --loss")
+    batch, *_ = shape = program.graph.input.layout.torch_shape
+    classes = program.graph.output.layout.torch_shape
+    if data is not None:
+        try:
+            arrays = np.load(data)
+            xs, ys = arrays["x"], arrays["y"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ConfigError(f"expected an .npz file with x and y, got {data}: {error}") from error
+    else:
+        rng = np.random.default_rng(0)
+        xs = rng.standard_normal((batch * steps, *shape[1:]), dtype=np.float32)
+        if program.loss == "mse":
+            ys = rng.standard_normal((batch * steps, *classes[1:]), dtype=np.float32)
+        else:
+            ys = rng.integers(0, classes[1], batch * steps)
+    if len(xs) < batch or len(xs) != len(ys):
+        raise ConfigError(f"expected at least {batch} samples and as many labels, got {len(xs)}")
+    _print_memory(program)
+    with program.load(emulator=emulator) as session:  # type: ignore[arg-type]
+        for i in range(steps):
+            start = i * batch % (len(xs) - batch + 1)
+            loss = session.step(xs[start : start + batch], ys[start : start + batch])
+            count = session.instructions
+            click.echo(
+                f"step {i}: loss {loss:.6f}" + (f", {count:,} instructions" if count else "")
+            )
+        if session.stack_bytes is not None:
+            click.echo(f"stack: {session.stack_bytes} bytes")
+
+
+@main.command()
+def targets() -> None:
+    """List the targets."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from .target import lookup_target
+    from .target import targets as names
+
+    table = Table()
+    for column in ("target", "triple", "cpu"):
+        table.add_column(column)
+    for name in names():
+        target = lookup_target(name)
+        table.add_row(name, target.triple, target.cpu)
+    Console().print(table)
 
 
 if __name__ == "__main__":
