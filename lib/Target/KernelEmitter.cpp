@@ -68,10 +68,11 @@ private:
 
   /// `expr` with the current loop positions, at `offsets` inside the tile.
   AffineExpr at(AffineExpr expr, ArrayRef<int64_t> offsets) const;
-  Linear linear(AffineExpr expr) const;
+  /// `expr` at the current loop positions; `free`, if given, stands for itself.
+  Linear linear(AffineExpr expr, std::optional<unsigned> free = std::nullopt) const;
   /// True if `guard` holds for all values in the current ranges.
   bool alwaysHolds(const Guard &guard) const;
-  Interval interior(unsigned d, Interval range) const;
+  Interval interior(unsigned d, Interval range);
   Interval storedRange(unsigned d) const;
   std::pair<Value, Value> reductionBounds(unsigned d);
 
@@ -149,7 +150,12 @@ AffineExpr Emitter::at(AffineExpr expr, ArrayRef<int64_t> offsets) const {
   return simplifyAffineExpr(expr.replaceDims(replacements), dims, 0);
 }
 
-Linear Emitter::linear(AffineExpr expr) const { return *Linear::get(at(expr, {}), dims); }
+Linear Emitter::linear(AffineExpr expr, std::optional<unsigned> free) const {
+  SmallVector<AffineExpr> replacements(position);
+  if (free)
+    replacements[*free] = b.getAffineDimExpr(*free);
+  return *Linear::get(simplifyAffineExpr(expr.replaceDims(replacements), dims, 0), dims);
+}
 
 bool Emitter::alwaysHolds(const Guard &guard) const {
   Linear e = linear(guard.expr);
@@ -163,21 +169,21 @@ bool Emitter::alwaysHolds(const Guard &guard) const {
 }
 
 /// The values of `d` within `range` for which all guards on it hold, whatever the others are.
-Interval Emitter::interior(unsigned d, Interval range) const {
-  Emitter probe(*this);
-  Interval result{range.high, range.low};
+Interval Emitter::interior(unsigned d, Interval range) {
+  SmallVector<Guard> guards;
+  for (const auto &input : model.inputs)
+    if (input)
+      llvm::copy_if(input->guards, std::back_inserter(guards),
+                    [&](const Guard &guard) { return linear(guard.expr).coefficients[d] != 0; });
+  Interval saved = ranges[d], result{range.high, range.low};
   for (int64_t v = range.low; v < range.high; ++v) {
-    probe.ranges[d] = {v, v + 1};
-    bool holds = true;
-    for (const auto &input : model.inputs)
-      for (const Guard &guard : input ? ArrayRef<Guard>(input->guards) : ArrayRef<Guard>())
-        if (linear(guard.expr).coefficients[d] != 0)
-          holds &= probe.alwaysHolds(guard);
-    if (!holds)
+    ranges[d] = {v, v + 1};
+    if (!llvm::all_of(guards, [&](const Guard &guard) { return alwaysHolds(guard); }))
       continue;
     result.low = std::min(result.low, v);
     result.high = std::max(result.high, v + 1);
   }
+  ranges[d] = saved;
   return result.low < result.high ? result : Interval{range.low, range.low};
 }
 
@@ -473,14 +479,8 @@ bool Emitter::variesAlongLanes(ArrayRef<AffineExpr> index, bool &contiguous) con
   bool varies = false;
   contiguous = false;
   for (auto [i, expr] : llvm::enumerate(index)) {
-    int64_t c = linear(expr).coefficients[*blocking.vectorDim];
-    // A dimension without a loop stands at a constant: ask the expression itself.
-    if (position[*blocking.vectorDim] != getAffineDimExpr(*blocking.vectorDim, b.getContext())) {
-      Emitter probe(*this);
-      probe.position[*blocking.vectorDim] =
-          getAffineDimExpr(*blocking.vectorDim, b.getContext());
-      c = probe.linear(expr).coefficients[*blocking.vectorDim];
-    }
+    // The dimension may have no loop and stand at a constant.
+    int64_t c = linear(expr, blocking.vectorDim).coefficients[*blocking.vectorDim];
     if (!c)
       continue;
     contiguous = !varies && c == 1 && i + 1 == index.size();

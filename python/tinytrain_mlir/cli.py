@@ -105,7 +105,8 @@ def _load_model(spec: str) -> Any:
     if not hasattr(module, attribute):
         raise ConfigError(f"{where} has no '{attribute}': name a module or a function that makes one")
     model = getattr(module, attribute)
-    return model() if callable(model) and not hasattr(model, "state_dict") else model
+    makes_one = isinstance(model, type) or (callable(model) and not hasattr(model, "state_dict"))
+    return model() if makes_one else model
 
 
 def _policy(specs: tuple[str, ...]) -> Any:

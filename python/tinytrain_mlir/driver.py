@@ -77,8 +77,11 @@ def compile_graph(
         CompileError: a stage failed.
     """
     stages: dict[str, str] = {}
-    module = ir.Module.parse(str(graph.module), graph.module.context)
-    with module.context, ir.Location.unknown():
+    with graph.module.context, ir.Location.unknown():
+        # A copy that keeps locations, unlike text.
+        module = ir.Module.create()
+        for op in graph.module.body.operations:
+            module.body.append(op.operation.clone())
 
         def run(stage: str, pipeline: str) -> None:
             _run(module, stage, pipeline)

@@ -64,7 +64,8 @@ class Graph:
             "output": [self.output.name, _layout_to_json(self.output.layout)],
         }
         arrays = {f"param:{name}": p.array for name, p in self.parameters.items()}
-        path.write_text(str(self.module), encoding="utf-8")
+        text = self.module.operation.get_asm(enable_debug_info=True)
+        path.write_text(text, encoding="utf-8")
         np.savez(path.with_suffix(".npz"), meta=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
 
     @classmethod
