@@ -25,6 +25,20 @@ def DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
   ];
 }
 
+def SliceableOpInterface : OpInterface<"SliceableOpInterface"> {
+  let cppNamespace = "::tinytrain";
+  let description = [{
+    An op that can compute the leading part of its result's last dimension from the
+    leading part of its operands.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        The operands whose last dimension has to be cut for that.
+      }],
+      "::llvm::SmallVector<unsigned>", "getSlicedOperands", (ins)>,
+  ];
+}
+
 /// A contraction, pooling or reduction: the op a kernel is built around.
 def KernelRoot : NativeOpTrait<"KernelRoot"> {
   let cppNamespace = "::tinytrain";

@@ -158,8 +158,48 @@ INFER_SAME_AS(LogSoftmaxOp, getInput)
 INFER_SAME_SHAPED(ClampGradOp, getGrad, getResult)
 INFER_SAME_SHAPED(SoftmaxGradOp, getGrad, getResult)
 INFER_SAME_SHAPED(LogSoftmaxGradOp, getGrad, getResult)
-INFER_SAME_SHAPED(SGDUpdateOp, getParam, getGrad)
-INFER_SAME_SHAPED(MomentumUpdateOp, getVelocity, getGrad)
+
+/// True if `part` is the leading part of `whole` along the last dimension.
+static bool isLeadingPart(ArrayRef<int64_t> part, ArrayRef<int64_t> whole) {
+  return part.size() == whole.size() &&
+         (part.empty() || (part.drop_back() == whole.drop_back() && part.back() <= whole.back()));
+}
+
+INFER(SGDUpdateOp) {
+  if (!isLeadingPart(shapeOf(adaptor.getGrad()), shapeOf(adaptor.getParam())))
+    return errorAt(context, location, "sgd_update")()
+           << "expects a gradient of the shape of " << adaptor.getParam().getType()
+           << ", or shorter along the last dimension, got " << adaptor.getGrad().getType();
+  types.push_back(adaptor.getParam().getType());
+  return success();
+}
+
+INFER(MomentumUpdateOp) {
+  ArrayRef<int64_t> velocity = shapeOf(adaptor.getVelocity());
+  if (velocity != shapeOf(adaptor.getGrad()) || !isLeadingPart(velocity, shapeOf(adaptor.getParam())))
+    return errorAt(context, location, "momentum_update")()
+           << "expects velocity and gradient of one shape, that of the parameter or shorter along "
+              "the last dimension, got "
+           << adaptor.getVelocity().getType() << ", " << adaptor.getGrad().getType() << " and "
+           << adaptor.getParam().getType();
+  types.push_back(adaptor.getVelocity().getType());
+  return success();
+}
+
+SmallVector<unsigned> Conv2DWeightGradOp::getSlicedOperands() {
+  ArrayRef<int64_t> x = shapeOf(getInput()), w = getOutput().getType().getShape();
+  if (getGroups() == 1)
+    return {0};
+  // The channels of a depthwise convolution; those of a grouped one do not lead.
+  return isDepthwise(getGroups(), x[3], w) ? SmallVector<unsigned>{0, 1} : SmallVector<unsigned>{};
+}
+SmallVector<unsigned> MatmulOp::getSlicedOperands() {
+  return getTransposeRhs() ? SmallVector<unsigned>{} : SmallVector<unsigned>{1};
+}
+SmallVector<unsigned> ReduceSumOp::getSlicedOperands() {
+  int64_t last = int64_t(shapeOf(getInput()).size()) - 1;
+  return llvm::is_contained(getDims(), last) ? SmallVector<unsigned>{} : SmallVector<unsigned>{0};
+}
 INFER_SAME_SHAPED(MSEGradOp, getPrediction, getTarget)
 
 INFER(Conv2DOp) {

@@ -87,7 +87,8 @@ def TT_Conv2DInputGradOp : TT_Op<"conv2d_input_grad", [KernelRoot]> {
   let hasVerifier = 1;
 }
 
-def TT_Conv2DWeightGradOp : TT_Op<"conv2d_weight_grad", [KernelRoot]> {
+def TT_Conv2DWeightGradOp : TT_Op<"conv2d_weight_grad", [
+    KernelRoot, DeclareOpInterfaceMethods<SliceableOpInterface>]> {
   let summary = "Adjoint of conv2d with respect to its weight (correlation of input and gradient)";
   let description = [{
     The result may hold fewer input channels than the convolution: then the
@@ -98,7 +99,8 @@ def TT_Conv2DWeightGradOp : TT_Op<"conv2d_weight_grad", [KernelRoot]> {
   let hasVerifier = 1;
 }
 
-def TT_MatmulOp : TT_InferredOp<"matmul", [KernelRoot]> {
+def TT_MatmulOp : TT_InferredOp<"matmul", [
+    KernelRoot, DeclareOpInterfaceMethods<SliceableOpInterface>]> {
   let summary = "Matrix product of two matrices, or of two batches of matrices";
   let description = [{
     `y = op(lhs) * op(rhs)`, where `op` transposes the last two dimensions if
@@ -292,11 +294,13 @@ def TT_BroadcastOp : TT_Op<"broadcast", [ElementwiseOp]> {
 // Reductions, softmax and losses
 //===----------------------------------------------------------------------===//
 
-class TT_ReduceOp<string mnemonic> : TT_InferredOp<mnemonic, [KernelRoot]> {
+class TT_ReduceOp<string mnemonic, list<Trait> traits = []>
+    : TT_InferredOp<mnemonic, !listconcat([KernelRoot], traits)> {
   let arguments = (ins TT_Tensor:$input, DenseI64ArrayAttr:$dims);
   let results = (outs TT_Tensor:$output);
 }
-def TT_ReduceSumOp : TT_ReduceOp<"reduce_sum"> {
+def TT_ReduceSumOp : TT_ReduceOp<"reduce_sum", [
+    DeclareOpInterfaceMethods<SliceableOpInterface>]> {
   let summary = "Sum over dimensions, which disappear";
 }
 def TT_ReduceMeanOp : TT_ReduceOp<"reduce_mean"> {
@@ -356,7 +360,8 @@ def TT_SGDUpdateOp : TT_InferredOp<"sgd_update", [ElementwiseOp, InPlaceUpdate]>
   let summary = "In-place gradient step: `param - lr * (grad + weight_decay * param)`";
   let description = [{
     The result takes the parameter's place; the pipeline fails where it would
-    have to copy it.
+    have to copy it. A gradient with a shorter last dimension updates the
+    leading part of the parameter; the rest stays.
   }];
   let arguments = (ins TT_Tensor:$param, TT_FloatTensor:$grad, TT_Scalar:$learning_rate,
                        DefaultValuedAttr<F32Attr, "0.0f">:$weight_decay);
@@ -367,7 +372,8 @@ def TT_MomentumUpdateOp : TT_InferredOp<"momentum_update", [ElementwiseOp, InPla
   let summary = "In-place velocity step: `momentum * velocity + grad + weight_decay * param`";
   let description = [{
     PyTorch's SGD with momentum is this op followed by `sgd_update` with the
-    new velocity as gradient.
+    new velocity as gradient. Of a parameter with a longer last dimension than
+    the gradient, only the leading part is read.
   }];
   let arguments = (ins TT_FloatTensor:$velocity, TT_FloatTensor:$grad, TT_Tensor:$param,
                        F32Attr:$momentum,

@@ -60,6 +60,29 @@ def Autodiff : Pass<"tinytrain-autodiff", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::tinytrain::TinyTrainDialect"];
 }
 
+def SliceSparseUpdates : Pass<"tinytrain-slice-sparse-updates", "::mlir::func::FuncOp"> {
+  let summary = "Computes only the part of a gradient that is used";
+  let description = [{
+    For an argument whose `tinytrain.needs_grad` is a fraction r, or the channels 0 to
+    k - 1, the gradient is computed for the first k of the last dimension only (k =
+    round(r * size), at least 1). What that needs of an activation is sliced
+    off where the activation is produced, so that the rest of it dies.
+
+    ```mlir
+    // before: %w is tensor<20x10xf32> {tinytrain.needs_grad = 5.000000e-01 : f32}
+    %dw = tinytrain.matmul %gt, %x : (tensor<20x10xf32>, tensor<10x10xf32>) -> tensor<20x10xf32>
+    // after
+    %kept = tinytrain.slice %x {offsets = array<i64: 0, 0>, sizes = array<i64: 10, 5>, strides = array<i64: 1, 1>} : ...
+    %dw = tinytrain.matmul %gt, %kept : (tensor<20x10xf32>, tensor<10x5xf32>) -> tensor<20x5xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numSliced", "gradients-sliced", "Number of gradients sliced">,
+    Statistic<"numBytes", "bytes-removed", "Bytes of gradients no longer computed">,
+  ];
+  let dependentDialects = ["::tinytrain::TinyTrainDialect"];
+}
+
 def EliminateDeadGradients
     : Pass<"tinytrain-eliminate-dead-gradients", "::mlir::func::FuncOp"> {
   let summary = "Removes the gradients of frozen arguments and all that only they needed";

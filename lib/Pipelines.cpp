@@ -56,11 +56,13 @@ void buildTrainingGraph(OpPassManager &pm, const TrainingGraphOptions &options) 
   func.addPass(createCanonicalizerPass());
   // 3. Every gradient, needed or not.
   func.addPass(createAutodiff());
-  // 4. Gradients of frozen parameters go, and all that only they needed.
+  // 4. Of partly trained parameters, only that part.
+  func.addPass(createSliceSparseUpdates());
+  // 5. Gradients of frozen parameters go, and all that only they needed.
   func.addPass(createEliminateDeadGradients());
-  // 5. The gradients that are left become updates.
+  // 6. The gradients that are left become updates.
   func.addPass(createApplyOptimizer({options.momentum, options.weightDecay}));
-  // 6. Twice the same subexpression, identity scales.
+  // 7. Twice the same subexpression, identity scales.
   func.addPass(createCanonicalizerPass());
   func.addPass(createCSEPass());
 }

@@ -86,6 +86,52 @@ Value momentumUpdate(MomentumUpdateOp op, OpBuilder &b, Location loc, ValueRange
   return arith::AddFOp::create(b, loc, kept, grad);
 }
 
+/// The leading part of `x` of the given shape, or `x` if that is all of it.
+Value leadingPart(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> shape) {
+  auto type = cast<RankedTensorType>(x.getType());
+  if (type.getShape() == shape)
+    return x;
+  SmallVector<OpFoldResult> zero(shape.size(), b.getIndexAttr(0)), one(shape.size(), b.getIndexAttr(1));
+  return tensor::ExtractSliceOp::create(b, loc, x, zero,
+                                        getAsIndexOpFoldResult(b.getContext(), shape), one);
+}
+
+/// Updates the part of the parameter that the gradient covers.
+struct LowerSGDUpdate : OpRewritePattern<SGDUpdateOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SGDUpdateOp op, PatternRewriter &b) const override {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getGrad().getType());
+    ArrayRef<int64_t> shape = type.getShape();
+    Value part = leadingPart(b, loc, op.getParam(), shape);
+    Value updated = elementwise(b, loc, type, {part, op.getGrad(), op.getLearningRate()},
+                                [&](OpBuilder &nested, Location l, ValueRange args) {
+                                  return sgdUpdate(op, nested, l, args);
+                                });
+    if (part != op.getParam()) {
+      SmallVector<OpFoldResult> zero(shape.size(), b.getIndexAttr(0)),
+          one(shape.size(), b.getIndexAttr(1));
+      updated = tensor::InsertSliceOp::create(b, loc, updated, op.getParam(), zero,
+                                              getAsIndexOpFoldResult(b.getContext(), shape), one);
+    }
+    b.replaceOp(op, updated);
+    return success();
+  }
+};
+
+struct LowerMomentumUpdate : OpRewritePattern<MomentumUpdateOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MomentumUpdateOp op, PatternRewriter &b) const override {
+    auto type = cast<RankedTensorType>(op.getGrad().getType());
+    Value part = leadingPart(b, op.getLoc(), op.getParam(), type.getShape());
+    b.replaceOp(op, elementwise(b, op.getLoc(), type, {op.getVelocity(), op.getGrad(), part},
+                                [&](OpBuilder &nested, Location l, ValueRange args) {
+                                  return momentumUpdate(op, nested, l, args);
+                                }));
+    return success();
+  }
+};
+
 } // namespace
 
 void tinytrain::populateElementwiseToLinalg(RewritePatternSet &patterns) {
@@ -98,6 +144,5 @@ void tinytrain::populateElementwiseToLinalg(RewritePatternSet &patterns) {
                LowerElementwise<LogOp, unary<LogOp, math::LogOp>>, LowerElementwise<ScaleOp, scale>,
                LowerElementwise<ShiftOp, shift>, LowerElementwise<ReluOp, relu>,
                LowerElementwise<ClampOp, clamp>, LowerElementwise<ClampGradOp, clampGrad>,
-               LowerElementwise<SGDUpdateOp, sgdUpdate>,
-               LowerElementwise<MomentumUpdateOp, momentumUpdate>>(patterns.getContext());
+               LowerSGDUpdate, LowerMomentumUpdate>(patterns.getContext());
 }

@@ -22,14 +22,20 @@ Exprs identity(OpBuilder &b, unsigned rank) {
 
 Value first(OpBuilder &, Location, ValueRange args) { return args[0]; }
 
-/// Copies `x` to `init` at `offset + stride * index`.
+Value copy(OpBuilder &b, Location loc, Value x) {
+  RankedTensorType type = typeOf(x);
+  Exprs exprs = identity(b, type.getRank());
+  return generic(b, loc, x, emptyTensor(b, loc, type), type.getRank(), {exprs, exprs}, {}, first);
+}
+
+/// Copies `x` into `init` at `offset + stride * index`.
 Value scatter(OpBuilder &b, Location loc, Value x, Value init, ArrayRef<int64_t> offsets,
               ArrayRef<int64_t> strides) {
-  unsigned rank = typeOf(x).getRank();
-  Exprs in = identity(b, rank), out;
-  for (unsigned d = 0; d < rank; ++d)
-    out.push_back(in[d] * strides[d] + offsets[d]);
-  return generic(b, loc, x, init, rank, {in, out}, {}, first);
+  MLIRContext *context = b.getContext();
+  return tensor::InsertSliceOp::create(b, loc, copy(b, loc, x), init,
+                                       getAsIndexOpFoldResult(context, offsets),
+                                       getAsIndexOpFoldResult(context, typeOf(x).getShape()),
+                                       getAsIndexOpFoldResult(context, strides));
 }
 
 /// A view, through the flat tensor where the shapes do not nest.
@@ -79,12 +85,12 @@ struct LowerTranspose : OpRewritePattern<TransposeOp> {
 struct LowerSlice : OpRewritePattern<SliceOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(SliceOp op, PatternRewriter &b) const override {
-    RankedTensorType type = typeOf(op);
-    Exprs out = identity(b, type.getRank()), in;
-    for (int64_t d = 0; d < type.getRank(); ++d)
-      in.push_back(out[d] * op.getStrides()[d] + op.getOffsets()[d]);
-    b.replaceOp(op, generic(b, op.getLoc(), op.getInput(), emptyTensor(b, op.getLoc(), type),
-                            type.getRank(), {in, out}, {}, first));
+    MLIRContext *context = b.getContext();
+    Value part = tensor::ExtractSliceOp::create(b, op.getLoc(), op.getInput(),
+                                                getAsIndexOpFoldResult(context, op.getOffsets()),
+                                                getAsIndexOpFoldResult(context, op.getSizes()),
+                                                getAsIndexOpFoldResult(context, op.getStrides()));
+    b.replaceOp(op, copy(b, op.getLoc(), part));
     return success();
   }
 };

@@ -70,6 +70,15 @@ static Exprs collapse(ArrayRef<AffineExpr> index, ArrayRef<ReassociationIndices>
   return result;
 }
 
+/// Index expressions in the whole tensor from those in a strided slice of it.
+template <typename SliceOp> static Exprs inWhole(SliceOp op, ArrayRef<AffineExpr> index) {
+  Exprs result;
+  for (auto [expr, offset, stride] :
+       llvm::zip_equal(index, op.getStaticOffsets(), op.getStaticStrides()))
+    result.push_back(expr * stride + offset);
+  return result;
+}
+
 /// The element of a kernel operand behind element `index` of `value`.
 FailureOr<Access> Reader::resolve(Value value, Exprs index) {
   SmallVector<Guard> guards;
@@ -87,6 +96,9 @@ FailureOr<Access> Reader::resolve(Value value, Exprs index) {
                        kernel.getContext());
       // Guards keep their meaning: they speak of loop dimensions.
       value = expand.getSrc();
+    } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(def)) {
+      index = inWhole(slice, index);
+      value = slice.getSource();
     } else {
       error(def) << "stands between a buffer and the op that reads it";
       return failure();
@@ -252,6 +264,11 @@ LogicalResult Reader::readView(Operation *op) {
       if (slice.getStaticSizes()[d] != slice.getSourceType().getDimSize(d))
         source.guards.push_back({expr, slice.getStaticSizes()[d]});
     }
+  } else if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
+    // Into an operand that is updated in place: what is not stored stays.
+    if (!isa<BlockArgument>(insert.getDest()))
+      return error(op) << "writes to a tensor that is no operand";
+    source.index = inWhole(insert, source.index);
   } else {
     return error(op) << "is not supported behind the root op";
   }

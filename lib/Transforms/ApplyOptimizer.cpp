@@ -51,7 +51,7 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
 
       APFloat decay{static_cast<float>(weightDecay)};
       if (momentum > 0) {
-        FailureOr<unsigned> state = addVelocity(func, index);
+        FailureOr<unsigned> state = addVelocity(func, index, grad.getType());
         if (failed(state))
           return signalPassFailure();
         grad = MomentumUpdateOp::create(b, loc, func.getArgument(*state), grad, param,
@@ -67,6 +67,9 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
       func.removeResultAttr(i, b.getStringAttr(kGradientOf));
       func.setResultAttr(i, kUpdateOf, b.getI64IntegerAttr(index));
     }
+    // The gradient of a partly trained parameter is smaller than its new value.
+    func.setFunctionType(
+        FunctionType::get(&getContext(), func.getArgumentTypes(), ret.getOperandTypes()));
   }
 
 private:
@@ -82,14 +85,14 @@ private:
   }
 
   /// Adds the velocity of parameter `index` as an argument and returns its number.
-  FailureOr<unsigned> addVelocity(func::FuncOp func, unsigned index) {
+  FailureOr<unsigned> addVelocity(func::FuncOp func, unsigned index, Type type) {
     std::string name = "arg" + std::to_string(index);
     if (auto param = func.getArgAttrOfType<StringAttr>(index, kParam))
       name = param.str();
     unsigned number = func.getNumArguments();
     auto attr = StringAttr::get(&getContext(), name + ".velocity");
     NamedAttribute mark(StringAttr::get(&getContext(), kState), attr);
-    if (failed(func.insertArgument(number, func.getArgument(index).getType(),
+    if (failed(func.insertArgument(number, type,
                                    DictionaryAttr::get(&getContext(), mark), func.getLoc())))
       return failure();
     return number;

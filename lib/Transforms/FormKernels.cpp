@@ -39,7 +39,7 @@ private:
       return false;
     if (auto constant = dyn_cast<arith::ConstantOp>(op))
       return !isa<ShapedType>(constant.getType());
-    return isa<tensor::EmptyOp, linalg::FillOp>(op);
+    return isa<tensor::EmptyOp, linalg::FillOp, tensor::ExtractSliceOp>(op);
   }
 
   static void outline(linalg::GenericOp op) {
@@ -47,6 +47,10 @@ private:
     llvm::SetVector<Operation *> internal;
     std::function<void(Value)> addInternal = [&](Value value) {
       Operation *def = value.getDefiningOp();
+      if (!isInternal(def)) {
+        inputs.insert(value);
+        return;
+      }
       for (Value operand : def->getOperands())
         addInternal(operand);
       internal.insert(def);
@@ -65,8 +69,15 @@ private:
         if (Operation *def = operand.getDefiningOp(); def && !op->isAncestor(def))
           addInternal(operand);
     });
-    OpBuilder b(op);
-    auto kernel = KernelOp::create(b, op.getLoc(), op->getResultTypes(), inputs.getArrayRef(),
+    // What is written into a part of a tensor is one kernel with the write.
+    Operation *last = op;
+    if (op->hasOneUse())
+      if (auto insert = dyn_cast<tensor::InsertSliceOp>(*op->user_begin())) {
+        last = insert;
+        inits.insert(insert.getDest());
+      }
+    OpBuilder b(last);
+    auto kernel = KernelOp::create(b, op.getLoc(), last->getResultTypes(), inputs.getArrayRef(),
                                    inits.getArrayRef(), StringAttr());
     Block *body = b.createBlock(&kernel.getBody());
     IRMapping map;
@@ -75,8 +86,12 @@ private:
     for (Operation *def : internal)
       b.clone(*def, map);
     Operation *clone = b.clone(*op, map);
+    if (last != op)
+      clone = b.clone(*last, map);
     YieldOp::create(b, op.getLoc(), clone->getResults());
-    op->replaceAllUsesWith(kernel.getResults());
+    last->replaceAllUsesWith(kernel.getResults());
+    if (last != op)
+      last->erase();
     op.erase();
   }
 };

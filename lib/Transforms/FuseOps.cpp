@@ -125,7 +125,8 @@ Operation *FuseOps::findConsumer(Group &group, const DenseSet<Operation *> &grou
   }
   if (!consumer || grouped.contains(consumer) || !consumer->hasTrait<ElementwiseOp>() ||
       isa<BroadcastOp>(consumer) ||
-      !haveSameShapes(value.getType(), consumer->getResult(0).getType()))
+      (!consumer->hasTrait<InPlaceUpdate>() &&
+       !haveSameShapes(value.getType(), consumer->getResult(0).getType())))
     return nullptr;
   // The bias of a bias_add has the result's shape only where both are vectors.
   if (isa<BiasAddOp>(consumer) && consumer->getOperand(0) != value)

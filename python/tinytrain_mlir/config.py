@@ -103,24 +103,21 @@ class BiasOnly:
 
 @dataclass(frozen=True)
 class SparseUpdate:
-    """Trains what the mapping says; what it does not name is frozen.
+    """Trains what the rules say; what they do not name is frozen.
 
     Attributes:
-        rules: parameter name, or shell pattern such as "blocks.3.*", to True or False. The
-            last rule that matches a parameter holds.
+        rules: parameter name, or shell pattern such as "blocks.3.*", to True, False, a
+            fraction in (0, 1] or the channels 0 … k - 1. A fraction r trains the first
+            round(r * n) of the n input channels of a weight (of the channels of a depthwise
+            one), at least one. The last rule that matches a parameter holds.
     """
 
-    rules: Mapping[str, NeedsGrad] = field(default_factory=dict)
+    rules: Mapping[str, NeedsGrad | Sequence[int]] = field(default_factory=dict)
 
     def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
         """See `UpdatePolicy`."""
         result: dict[str, NeedsGrad] = {name: False for name in parameters}
         for pattern, value in self.rules.items():
-            if not isinstance(value, bool):
-                raise ConfigError(
-                    f"SparseUpdate: expected True or False for '{pattern}', got {value!r}: "
-                    "fractions and channel sets are not supported yet"
-                )
             matches = fnmatch.filter(parameters, pattern)
             if not matches:
                 raise ConfigError(
@@ -128,8 +125,27 @@ class SparseUpdate:
                     + ", ".join(parameters[:8])
                     + (", …" if len(parameters) > 8 else "")
                 )
-            result.update({name: value for name in matches})
+            result.update({name: _checked(pattern, value) for name in matches})
         return result
+
+
+def _checked(pattern: str, value: NeedsGrad | Sequence[int]) -> NeedsGrad:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, float) and 0 < value <= 1:
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        channels = tuple(value)
+        if channels and channels == tuple(range(len(channels))):
+            return channels
+        raise ConfigError(
+            f"SparseUpdate: expected the channels 0 … k - 1 for '{pattern}', got {value!r}: other "
+            "sets are not supported yet"
+        )
+    raise ConfigError(
+        f"SparseUpdate: expected True, False, a fraction in (0, 1] or a list of channels for "
+        f"'{pattern}', got {value!r}"
+    )
 
 
 _UNITS = {"": 1, "B": 1, "KB": 1024, "KIB": 1024, "MB": 1024**2, "MIB": 1024**2}
