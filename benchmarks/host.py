@@ -61,7 +61,9 @@ def main() -> None:
         with torch.no_grad():
             model(x)
 
-    table = Table(title=f"MobileNetV2-w0.35, {args.size}x{args.size}, batch {args.batch}, f32, 1 thread")
+    table = Table(
+        title=f"MobileNetV2-w0.35, {args.size}x{args.size}, batch {args.batch}, f32, 1 thread"
+    )
     for column in ("", "PyTorch eager ms", "tinytrain ms", "ratio"):
         table.add_column(column, justify="right")
     for name, functions in (

@@ -49,7 +49,8 @@ struct Window2D {
 
   /// Number of window positions along dimension `d` of an image of `size`.
   int64_t positions(unsigned d, int64_t size) const {
-    return (size + padLow[d] + padHigh[d] - dilation[d] * (kernel[d] - 1) - 1) / stride[d] + 1;
+    int64_t room = size + padLow[d] + padHigh[d] - dilation[d] * (kernel[d] - 1) - 1;
+    return room < 0 ? 0 : room / stride[d] + 1;
   }
 };
 

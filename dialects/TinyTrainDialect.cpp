@@ -24,6 +24,8 @@ static LogicalResult verifyNeedsGrad(Operation *op, Type type, Attribute attr) {
   if (!tensor || !tensor.hasRank())
     return op->emitOpError() << "'" << kNeedsGrad << "' stands on a tensor argument, not on "
                              << type;
+  if (!isa<FloatType, quant::QuantizedType>(tensor.getElementType()))
+    return op->emitOpError() << "'" << kNeedsGrad << "' stands on floats, not on " << type;
   if (isa<BoolAttr>(attr))
     return success();
   if (auto fraction = dyn_cast<FloatAttr>(attr)) {
@@ -57,7 +59,7 @@ LogicalResult TinyTrainDialect::verifyRegionArgAttribute(Operation *op, unsigned
   auto func = dyn_cast<FunctionOpInterface>(op);
   if (!func)
     return op->emitOpError() << "'" << attr.getName() << "' stands on function arguments only";
-  Type type = func.getArgument(argIndex).getType();
+  Type type = func.getArgumentTypes()[argIndex];
   StringRef name = attr.getName();
   if (name == kNeedsGrad)
     return verifyNeedsGrad(op, type, attr.getValue());

@@ -20,58 +20,57 @@ static bool allOf(ArrayRef<int64_t> values, int64_t value) {
   return llvm::all_of(values, [=](int64_t v) { return v == value; });
 }
 
+/// `value` where it can stand for the result: quantized types may differ in scale.
+template <typename Op> static OpFoldResult orNone(Op op, Value value) {
+  return value.getType() == op.getType() ? OpFoldResult(value) : OpFoldResult();
+}
+
 OpFoldResult AddOp::fold(FoldAdaptor adaptor) {
   if (isSplatOf(adaptor.getRhs(), 0))
-    return getLhs();
-  return isSplatOf(adaptor.getLhs(), 0) ? OpFoldResult(getRhs()) : OpFoldResult();
+    return orNone(*this, getLhs());
+  return isSplatOf(adaptor.getLhs(), 0) ? orNone(*this, getRhs()) : OpFoldResult();
 }
 OpFoldResult SubOp::fold(FoldAdaptor adaptor) {
-  return isSplatOf(adaptor.getRhs(), 0) ? OpFoldResult(getLhs()) : OpFoldResult();
+  return isSplatOf(adaptor.getRhs(), 0) ? orNone(*this, getLhs()) : OpFoldResult();
 }
 OpFoldResult MulOp::fold(FoldAdaptor adaptor) {
   if (isSplatOf(adaptor.getRhs(), 1))
-    return getLhs();
-  return isSplatOf(adaptor.getLhs(), 1) ? OpFoldResult(getRhs()) : OpFoldResult();
+    return orNone(*this, getLhs());
+  return isSplatOf(adaptor.getLhs(), 1) ? orNone(*this, getRhs()) : OpFoldResult();
 }
 OpFoldResult DivOp::fold(FoldAdaptor adaptor) {
-  return isSplatOf(adaptor.getRhs(), 1) ? OpFoldResult(getLhs()) : OpFoldResult();
+  return isSplatOf(adaptor.getRhs(), 1) ? orNone(*this, getLhs()) : OpFoldResult();
 }
 OpFoldResult ScaleOp::fold(FoldAdaptor) {
-  return getFactor().convertToFloat() == 1.0f ? OpFoldResult(getInput()) : OpFoldResult();
+  return getFactor().convertToFloat() == 1.0f ? orNone(*this, getInput()) : OpFoldResult();
 }
 OpFoldResult ShiftOp::fold(FoldAdaptor) {
-  return getValue().convertToFloat() == 0.0f ? OpFoldResult(getInput()) : OpFoldResult();
+  return getValue().convertToFloat() == 0.0f ? orNone(*this, getInput()) : OpFoldResult();
 }
 OpFoldResult ReluOp::fold(FoldAdaptor) {
-  return getInput().getDefiningOp<ReluOp>() ? OpFoldResult(getInput()) : OpFoldResult();
+  return getInput().getDefiningOp<ReluOp>() ? orNone(*this, getInput()) : OpFoldResult();
 }
 OpFoldResult ClampOp::fold(FoldAdaptor) {
   bool unbounded = getMin().isInfinity() && getMin().isNegative() && getMax().isInfinity() &&
                    !getMax().isNegative();
-  return unbounded ? OpFoldResult(getInput()) : OpFoldResult();
+  return unbounded ? orNone(*this, getInput()) : OpFoldResult();
 }
-OpFoldResult ReshapeOp::fold(FoldAdaptor) {
-  return getInput().getType() == getType() ? OpFoldResult(getInput()) : OpFoldResult();
-}
+OpFoldResult ReshapeOp::fold(FoldAdaptor) { return orNone(*this, getInput()); }
 OpFoldResult TransposeOp::fold(FoldAdaptor) {
   return llvm::equal(getPermutation(), llvm::seq<int64_t>(0, getPermutation().size()))
-             ? OpFoldResult(getInput())
+             ? orNone(*this, getInput())
              : OpFoldResult();
 }
-OpFoldResult SliceOp::fold(FoldAdaptor) {
-  return getInput().getType() == getType() ? OpFoldResult(getInput()) : OpFoldResult();
-}
+OpFoldResult SliceOp::fold(FoldAdaptor) { return orNone(*this, getInput()); }
 OpFoldResult PadOp::fold(FoldAdaptor) {
   return allOf(getLow(), 0) && allOf(getHigh(), 0) && allOf(getInterior(), 0)
-             ? OpFoldResult(getInput())
+             ? orNone(*this, getInput())
              : OpFoldResult();
 }
 OpFoldResult ConcatOp::fold(FoldAdaptor) {
-  return getInputs().size() == 1 ? OpFoldResult(getInputs().front()) : OpFoldResult();
+  return getInputs().size() == 1 ? orNone(*this, getInputs().front()) : OpFoldResult();
 }
-OpFoldResult BroadcastOp::fold(FoldAdaptor) {
-  return getInput().getType() == getType() ? OpFoldResult(getInput()) : OpFoldResult();
-}
+OpFoldResult BroadcastOp::fold(FoldAdaptor) { return orNone(*this, getInput()); }
 
 namespace {
 
@@ -82,7 +81,8 @@ struct MergeScales : OpRewritePattern<ScaleOp> {
     auto inner = op.getInput().getDefiningOp<ScaleOp>();
     if (!inner)
       return rewriter.notifyMatchFailure(op, "operand is no scale");
-    rewriter.replaceOpWithNewOp<ScaleOp>(op, inner.getInput(), inner.getFactor() * op.getFactor());
+    rewriter.replaceOpWithNewOp<ScaleOp>(op, op.getType(), inner.getInput(),
+                                         inner.getFactor() * op.getFactor());
     return success();
   }
 };
@@ -94,7 +94,8 @@ struct MergeShifts : OpRewritePattern<ShiftOp> {
     auto inner = op.getInput().getDefiningOp<ShiftOp>();
     if (!inner)
       return rewriter.notifyMatchFailure(op, "operand is no shift");
-    rewriter.replaceOpWithNewOp<ShiftOp>(op, inner.getInput(), inner.getValue() + op.getValue());
+    rewriter.replaceOpWithNewOp<ShiftOp>(op, op.getType(), inner.getInput(),
+                                         inner.getValue() + op.getValue());
     return success();
   }
 };
@@ -118,7 +119,7 @@ struct MergeClamps : OpRewritePattern<ClampOp> {
     high = llvm::minnum(high, op.getMax());
     if (low > high)
       return rewriter.notifyMatchFailure(op, "intervals do not meet");
-    rewriter.replaceOpWithNewOp<ClampOp>(op, input, low, high);
+    rewriter.replaceOpWithNewOp<ClampOp>(op, op.getType(), input, low, high);
     return success();
   }
 };
@@ -145,7 +146,7 @@ struct MergeTransposes : OpRewritePattern<TransposeOp> {
     SmallVector<int64_t> permutation;
     for (int64_t d : op.getPermutation())
       permutation.push_back(inner.getPermutation()[d]);
-    rewriter.replaceOpWithNewOp<TransposeOp>(op, inner.getInput(), permutation);
+    rewriter.replaceOpWithNewOp<TransposeOp>(op, op.getType(), inner.getInput(), permutation);
     return success();
   }
 };

@@ -148,8 +148,9 @@ INFER_SAME_AS(LogSoftmaxOp, getInput)
 
 #define INFER_SAME_SHAPED(Op, a, b)                                                                \
   INFER(Op) {                                                                                      \
-    if (failed(expectSameShape(adaptor.a(), adaptor.b(),                                           \
-                               errorAt(context, location, Op::getOperationName().drop_front(10)))))         \
+    if (failed(                                                                                    \
+            expectSameShape(adaptor.a(), adaptor.b(),                                              \
+                            errorAt(context, location, Op::getOperationName().drop_front(10)))))   \
       return failure();                                                                            \
     types.push_back(adaptor.a().getType());                                                        \
     return success();                                                                              \
@@ -176,7 +177,8 @@ INFER(SGDUpdateOp) {
 
 INFER(MomentumUpdateOp) {
   ArrayRef<int64_t> velocity = shapeOf(adaptor.getVelocity());
-  if (velocity != shapeOf(adaptor.getGrad()) || !isLeadingPart(velocity, shapeOf(adaptor.getParam())))
+  if (velocity != shapeOf(adaptor.getGrad()) ||
+      !isLeadingPart(velocity, shapeOf(adaptor.getParam())))
     return errorAt(context, location, "momentum_update")()
            << "expects velocity and gradient of one shape, that of the parameter or shorter along "
               "the last dimension, got "
@@ -214,18 +216,18 @@ INFER(Conv2DOp) {
 
 LogicalResult Conv2DInputGradOp::verify() {
   SmallVector<int64_t> y;
-  if (failed(inferConv(getOutput().getType().getShape(), shapeOf(getWeight()), getStrides(),
-                       getPadding(), getDilations(), getGroups(), [&] { return emitOpError(); },
-                       y)))
+  if (failed(inferConv(
+          getOutput().getType().getShape(), shapeOf(getWeight()), getStrides(), getPadding(),
+          getDilations(), getGroups(), [&] { return emitOpError(); }, y)))
     return failure();
   return verifyGradShape(y, getGrad(), *this);
 }
 
 LogicalResult Conv2DWeightGradOp::verify() {
   SmallVector<int64_t> y;
-  if (failed(inferConv(shapeOf(getInput()), getOutput().getType().getShape(), getStrides(),
-                       getPadding(), getDilations(), getGroups(), [&] { return emitOpError(); },
-                       y)))
+  if (failed(inferConv(
+          shapeOf(getInput()), getOutput().getType().getShape(), getStrides(), getPadding(),
+          getDilations(), getGroups(), [&] { return emitOpError(); }, y)))
     return failure();
   return verifyGradShape(y, getGrad(), *this);
 }
@@ -270,22 +272,26 @@ LogicalResult ClampOp::verify() {
   INFER(Op) {                                                                                      \
     SmallVector<int64_t> y;                                                                        \
     if (failed(inferPool(shapeOf(adaptor.getInput()), adaptor.getKernel(), adaptor.getStrides(),   \
-                         adaptor.getPadding(), errorAt(context, location, name), y)))                       \
+                         adaptor.getPadding(), errorAt(context, location, name), y)))              \
       return failure();                                                                            \
     types.push_back(RankedTensorType::get(y, element));                                            \
     return success();                                                                              \
   }
 
-INFER_POOL(MaxPoolOp, "max_pool",
-           cast<ShapedType>(adaptor.getInput().getType()).getElementType())
-INFER_POOL(AvgPoolOp, "avg_pool",
-           cast<ShapedType>(adaptor.getInput().getType()).getElementType())
+INFER_POOL(MaxPoolOp, "max_pool", cast<ShapedType>(adaptor.getInput().getType()).getElementType())
+INFER_POOL(AvgPoolOp, "avg_pool", cast<ShapedType>(adaptor.getInput().getType()).getElementType())
+LogicalResult MaxPoolArgmaxOp::verify() {
+  if (getKernel()[0] * getKernel()[1] > 127)
+    return emitOpError() << "expects a window of at most 127 elements";
+  return success();
+}
 INFER_POOL(MaxPoolArgmaxOp, "max_pool_argmax", IntegerType::get(context, 8))
 
 LogicalResult MaxPoolGradOp::verify() {
   SmallVector<int64_t> y;
-  if (failed(inferPool(getOutput().getType().getShape(), getKernel(), getStrides(), getPadding(),
-                       [&] { return emitOpError(); }, y)))
+  if (failed(inferPool(
+          getOutput().getType().getShape(), getKernel(), getStrides(), getPadding(),
+          [&] { return emitOpError(); }, y)))
     return failure();
   if (getKernel()[0] * getKernel()[1] > 127)
     return emitOpError() << "expects a window of at most 127 elements";
@@ -296,8 +302,9 @@ LogicalResult MaxPoolGradOp::verify() {
 
 LogicalResult AvgPoolGradOp::verify() {
   SmallVector<int64_t> y;
-  if (failed(inferPool(getOutput().getType().getShape(), getKernel(), getStrides(), getPadding(),
-                       [&] { return emitOpError(); }, y)))
+  if (failed(inferPool(
+          getOutput().getType().getShape(), getKernel(), getStrides(), getPadding(),
+          [&] { return emitOpError(); }, y)))
     return failure();
   return verifyGradShape(y, getGrad(), *this);
 }
@@ -398,14 +405,16 @@ LogicalResult BroadcastOp::verify() {
 }
 
 INFER(ReduceSumOp) {
-  return inferReduce(adaptor.getInput(), adaptor.getDims(), errorAt(context, location, "reduce_sum"), types);
+  return inferReduce(adaptor.getInput(), adaptor.getDims(),
+                     errorAt(context, location, "reduce_sum"), types);
 }
 INFER(ReduceMeanOp) {
-  return inferReduce(adaptor.getInput(), adaptor.getDims(), errorAt(context, location, "reduce_mean"),
-                     types);
+  return inferReduce(adaptor.getInput(), adaptor.getDims(),
+                     errorAt(context, location, "reduce_mean"), types);
 }
 INFER(ReduceMaxOp) {
-  return inferReduce(adaptor.getInput(), adaptor.getDims(), errorAt(context, location, "reduce_max"), types);
+  return inferReduce(adaptor.getInput(), adaptor.getDims(),
+                     errorAt(context, location, "reduce_max"), types);
 }
 
 static LogicalResult checkLogits(Value logits, Value labels, Emit emit) {

@@ -202,6 +202,7 @@ def TT_MaxPoolArgmaxOp : TT_InferredOp<"max_pool_argmax", [KernelRoot]> {
   }];
   let arguments = !con((ins TT_Tensor:$input), PoolAttributes);
   let results = (outs TT_IndexTensor:$output);
+  let hasVerifier = 1;
 }
 
 def TT_MaxPoolGradOp : TT_Op<"max_pool_grad", [KernelRoot]> {

@@ -8,7 +8,6 @@
 #include "lib/Pipelines.h"
 #include "lib/Transforms/KernelBufferization.h"
 
-
 void tinytrain::registerTinyTrainDialect(mlir::DialectRegistry &registry) {
   registry.insert<TinyTrainDialect>();
   registerAutodiffRules(registry);

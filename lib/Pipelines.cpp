@@ -105,12 +105,20 @@ void buildCodegen(OpPassManager &pm, const CodegenOptions &options) {
 void buildToLLVM(OpPassManager &pm, const ToLLVMOptions &options) {
   std::string bits = "index-bitwidth=" + std::to_string(options.indexBits);
   append(pm, "arith-expand,convert-scf-to-cf,expand-strided-metadata,lower-affine,"
-             "tinytrain-vector-to-llvm{index-bits=" + std::to_string(options.indexBits) + "},"
-             "convert-math-to-llvm,"
-             "convert-arith-to-llvm{" + bits + "},convert-cf-to-llvm{" + bits + "},"
-             "finalize-memref-to-llvm{" + bits + "},"
-             "convert-func-to-llvm{use-bare-ptr-memref-call-conv " + bits + "},"
-             "reconcile-unrealized-casts,canonicalize,cse");
+             "tinytrain-vector-to-llvm{index-bits=" +
+                 std::to_string(options.indexBits) +
+                 "},"
+                 "convert-math-to-llvm,"
+                 "convert-arith-to-llvm{" +
+                 bits + "},convert-cf-to-llvm{" + bits +
+                 "},"
+                 "finalize-memref-to-llvm{" +
+                 bits +
+                 "},"
+                 "convert-func-to-llvm{use-bare-ptr-memref-call-conv " +
+                 bits +
+                 "},"
+                 "reconcile-unrealized-casts,canonicalize,cse");
 }
 
 } // namespace

@@ -100,6 +100,8 @@ LogicalResult Autodiff::differentiate(Operation *op, OpBuilder &b) {
 
 void Autodiff::runOnOperation() {
   func::FuncOp func = getOperation();
+  if (func.isExternal())
+    return;
   cotangents.clear();
   active.clear();
 
@@ -129,8 +131,8 @@ void Autodiff::runOnOperation() {
     Value value = func.getArgument(arg), gradient = cotangents.lookup(value);
     if (!gradient) {
       auto type = cast<RankedTensorType>(value.getType());
-      gradient = arith::ConstantOp::create(b, ret.getLoc(), type,
-                                           DenseElementsAttr::get(type, 0.0f));
+      gradient =
+          arith::ConstantOp::create(b, ret.getLoc(), type, DenseElementsAttr::get(type, 0.0f));
     }
     NamedAttribute mark(b.getStringAttr(kGradientOf), b.getI64IntegerAttr(arg));
     if (failed(func.insertResult(func.getNumResults(), gradient.getType(),

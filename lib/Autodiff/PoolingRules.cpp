@@ -12,8 +12,8 @@ static Cotangents maxPool(MaxPoolOp op, OpBuilder &b, Value g) {
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointAfter(op);
-    argmax = MaxPoolArgmaxOp::create(b, op.getLoc(), op.getInput(), op.getKernel(),
-                                     op.getStrides(), op.getPadding());
+    argmax = MaxPoolArgmaxOp::create(b, op.getLoc(), op.getInput(), op.getKernel(), op.getStrides(),
+                                     op.getPadding());
   }
   return SmallVector<Value>{MaxPoolGradOp::create(b, op.getLoc(), op.getInput().getType(), g,
                                                   argmax, op.getKernel(), op.getStrides(),

@@ -31,8 +31,7 @@ struct VJPModel : DifferentiableOpInterface::ExternalModel<VJPModel<Op, Rule>, O
 
 /// Attaches one rule to one op.
 template <auto Rule> struct Attach;
-template <typename Op, Cotangents (*Rule)(Op, mlir::OpBuilder &, mlir::Value)>
-struct Attach<Rule> {
+template <typename Op, Cotangents (*Rule)(Op, mlir::OpBuilder &, mlir::Value)> struct Attach<Rule> {
   static void to(mlir::MLIRContext *context) {
     Op::template attachInterface<VJPModel<Op, Rule>>(*context);
   }

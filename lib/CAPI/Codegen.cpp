@@ -14,17 +14,15 @@
 using namespace tinytrain;
 
 /// Hands the message of `error` to the callback and returns false.
-static bool fail(llvm::Error error, MlirStringCallback onError,
-                 void *errorUserData) {
+static bool fail(llvm::Error error, MlirStringCallback onError, void *errorUserData) {
   std::string message = llvm::toString(std::move(error));
   onError(wrap(llvm::StringRef(message)), errorUserData);
   return false;
 }
 
 bool tinytrainEmitModule(MlirOperation module, TinyTrainOutputKind kind,
-                         const TinyTrainCodegenOptions *options,
-                         MlirStringCallback onOutput, void *outputUserData,
-                         MlirStringCallback onError, void *errorUserData) {
+                         const TinyTrainCodegenOptions *options, MlirStringCallback onOutput,
+                         void *outputUserData, MlirStringCallback onError, void *errorUserData) {
   CodegenOptions codegen;
   codegen.triple = unwrap(options->triple).str();
   codegen.cpu = unwrap(options->cpu).str();
@@ -40,26 +38,26 @@ bool tinytrainEmitModule(MlirOperation module, TinyTrainOutputKind kind,
   codegen.slpVectorization = options->slpVectorization;
   codegen.fuseFloatingPoint = options->fuseFloatingPoint;
 
-  auto output =
-      emitModule(unwrap(module), codegen, static_cast<OutputKind>(kind));
+  auto output = emitModule(unwrap(module), codegen, static_cast<OutputKind>(kind));
   if (!output)
     return fail(output.takeError(), onError, errorUserData);
-  onOutput(mlirStringRefCreate(output->data(), output->size()),
-           outputUserData);
+  onOutput(mlirStringRefCreate(output->data(), output->size()), outputUserData);
   return true;
 }
 
 void tinytrainForEachTarget(void (*callback)(const TinyTrainTarget *, void *), void *userData) {
   for (const TargetInfo &info : getTargets()) {
-    TinyTrainTarget target = {wrap(llvm::StringRef(info.name)),     wrap(llvm::StringRef(info.triple)),
-                              wrap(llvm::StringRef(info.cpu)),      wrap(llvm::StringRef(info.features)),
-                              info.indexBits, info.isMicrocontroller};
+    TinyTrainTarget target = {wrap(llvm::StringRef(info.name)),
+                              wrap(llvm::StringRef(info.triple)),
+                              wrap(llvm::StringRef(info.cpu)),
+                              wrap(llvm::StringRef(info.features)),
+                              info.indexBits,
+                              info.isMicrocontroller};
     callback(&target, userData);
   }
 }
 
-TinyTrainJitObject tinytrainJitObjectCreate(MlirStringRef object,
-                                            MlirStringCallback onError,
+TinyTrainJitObject tinytrainJitObjectCreate(MlirStringRef object, MlirStringCallback onError,
                                             void *errorUserData) {
   auto jit = JitObject::create(unwrap(object));
   if (!jit) {
@@ -73,9 +71,8 @@ void tinytrainJitObjectDestroy(TinyTrainJitObject object) {
   delete static_cast<JitObject *>(object.ptr);
 }
 
-bool tinytrainJitObjectLookup(TinyTrainJitObject object, MlirStringRef name,
-                              uint64_t *address, MlirStringCallback onError,
-                              void *errorUserData) {
+bool tinytrainJitObjectLookup(TinyTrainJitObject object, MlirStringRef name, uint64_t *address,
+                              MlirStringCallback onError, void *errorUserData) {
   auto result = static_cast<JitObject *>(object.ptr)->lookup(unwrap(name));
   if (!result)
     return fail(result.takeError(), onError, errorUserData);
@@ -84,8 +81,8 @@ bool tinytrainJitObjectLookup(TinyTrainJitObject object, MlirStringRef name,
 }
 
 bool tinytrainWriteArchive(MlirStringRef path, intptr_t numMembers,
-                           const TinyTrainArchiveMember *members,
-                           MlirStringCallback onError, void *errorUserData) {
+                           const TinyTrainArchiveMember *members, MlirStringCallback onError,
+                           void *errorUserData) {
   llvm::SmallVector<ArchiveMember> list;
   for (intptr_t i = 0; i < numMembers; ++i)
     list.push_back({unwrap(members[i].name), unwrap(members[i].contents)});

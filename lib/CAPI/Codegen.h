@@ -45,11 +45,10 @@ typedef struct {
 } TinyTrainCodegenOptions;
 
 /* Translates, optimizes and emits a module in the LLVM dialect. */
-MLIR_CAPI_EXPORTED bool
-tinytrainEmitModule(MlirOperation module, TinyTrainOutputKind kind,
-                    const TinyTrainCodegenOptions *options,
-                    MlirStringCallback onOutput, void *outputUserData,
-                    MlirStringCallback onError, void *errorUserData);
+MLIR_CAPI_EXPORTED bool tinytrainEmitModule(MlirOperation module, TinyTrainOutputKind kind,
+                                            const TinyTrainCodegenOptions *options,
+                                            MlirStringCallback onOutput, void *outputUserData,
+                                            MlirStringCallback onError, void *errorUserData);
 
 /* See tinytrain::TargetInfo. */
 typedef struct {
@@ -70,24 +69,22 @@ typedef struct {
 } TinyTrainJitObject;
 
 /* Returns a null object on failure. */
-MLIR_CAPI_EXPORTED TinyTrainJitObject
-tinytrainJitObjectCreate(MlirStringRef object, MlirStringCallback onError,
-                         void *errorUserData);
+MLIR_CAPI_EXPORTED TinyTrainJitObject tinytrainJitObjectCreate(MlirStringRef object,
+                                                               MlirStringCallback onError,
+                                                               void *errorUserData);
 MLIR_CAPI_EXPORTED void tinytrainJitObjectDestroy(TinyTrainJitObject object);
-MLIR_CAPI_EXPORTED bool
-tinytrainJitObjectLookup(TinyTrainJitObject object, MlirStringRef name,
-                         uint64_t *address, MlirStringCallback onError,
-                         void *errorUserData);
+MLIR_CAPI_EXPORTED bool tinytrainJitObjectLookup(TinyTrainJitObject object, MlirStringRef name,
+                                                 uint64_t *address, MlirStringCallback onError,
+                                                 void *errorUserData);
 
 typedef struct {
   MlirStringRef name;
   MlirStringRef contents;
 } TinyTrainArchiveMember;
 
-MLIR_CAPI_EXPORTED bool
-tinytrainWriteArchive(MlirStringRef path, intptr_t numMembers,
-                      const TinyTrainArchiveMember *members,
-                      MlirStringCallback onError, void *errorUserData);
+MLIR_CAPI_EXPORTED bool tinytrainWriteArchive(MlirStringRef path, intptr_t numMembers,
+                                              const TinyTrainArchiveMember *members,
+                                              MlirStringCallback onError, void *errorUserData);
 
 /* The address of tinytrainInstructionHook, a block hook for Unicorn. */
 MLIR_CAPI_EXPORTED uint64_t tinytrainGetInstructionHook(void);

@@ -7,8 +7,7 @@
 
 #include "mlir/CAPI/Registration.h"
 
-MLIR_DEFINE_CAPI_DIALECT_REGISTRATION(TinyTrain, tinytrain,
-                                      tinytrain::TinyTrainDialect)
+MLIR_DEFINE_CAPI_DIALECT_REGISTRATION(TinyTrain, tinytrain, tinytrain::TinyTrainDialect)
 
 void tinytrainRegisterAllDialects(MlirDialectRegistry registry) {
   tinytrain::registerAll(*unwrap(registry));

@@ -12,8 +12,7 @@ extern "C" {
 MLIR_DECLARE_CAPI_DIALECT_REGISTRATION(TinyTrain, tinytrain);
 
 /* Adds the dialects of tinytrain::registerAll to the registry. */
-MLIR_CAPI_EXPORTED void
-tinytrainRegisterAllDialects(MlirDialectRegistry registry);
+MLIR_CAPI_EXPORTED void tinytrainRegisterAllDialects(MlirDialectRegistry registry);
 
 /* Registers the passes of tinytrain::registerAllPasses. */
 MLIR_CAPI_EXPORTED void tinytrainRegisterAllPasses(void);

@@ -11,6 +11,6 @@ int tinytrainOptMain(int argc, char **argv) {
   tinytrain::registerAllPasses();
   mlir::DialectRegistry registry;
   tinytrain::registerAll(registry);
-  return mlir::asMainReturnCode(mlir::MlirOptMain(
-      argc, argv, "tinytrain optimizer driver\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "tinytrain optimizer driver\n", registry));
 }

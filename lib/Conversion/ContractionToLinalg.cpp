@@ -45,8 +45,8 @@ Value splitDim(OpBuilder &b, Location loc, Value v, int64_t d, int64_t groups) {
   }
   shape[d] = type.getDimSize(d) / groups;
   shape.insert(shape.begin() + d, groups);
-  return tensor::ExpandShapeOp::create(
-      b, loc, RankedTensorType::get(shape, type.getElementType()), v, map);
+  return tensor::ExpandShapeOp::create(b, loc, RankedTensorType::get(shape, type.getElementType()),
+                                       v, map);
 }
 
 /// Joins dimensions `d` and `d + 1`.
@@ -77,7 +77,8 @@ struct LowerConv2D : OpRewritePattern<Conv2DOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(Conv2DOp op, PatternRewriter &b) const override {
     Location loc = op.getLoc();
-    RankedTensorType xType = typeOf(op.getInput()), wType = typeOf(op.getWeight()), type = typeOf(op);
+    RankedTensorType xType = typeOf(op.getInput()), wType = typeOf(op.getWeight()),
+                     type = typeOf(op);
     int64_t groups = op.getGroups();
     Window2D window = windowOf(op, wType.getShape());
     Value x = padImage(b, loc, op.getInput(), window), w = op.getWeight();
@@ -176,7 +177,8 @@ struct LowerConv2DInputGrad : OpRewritePattern<Conv2DInputGradOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(Conv2DInputGradOp op, PatternRewriter &b) const override {
     Location loc = op.getLoc();
-    RankedTensorType type = typeOf(op), wType = typeOf(op.getWeight()), gType = typeOf(op.getGrad());
+    RankedTensorType type = typeOf(op), wType = typeOf(op.getWeight()),
+                     gType = typeOf(op.getGrad());
     int64_t groups = op.getGroups();
     Window2D window = windowOf(op, wType.getShape());
     for (unsigned d = 0; d < 2; ++d)
@@ -188,8 +190,9 @@ struct LowerConv2DInputGrad : OpRewritePattern<Conv2DInputGradOp> {
 
     // With stride 1 a dilated tap k reaches position x + p - k * dilation.
     auto lowPad = [&](const Phases &p, unsigned d) {
-      return p.stride > 1 ? p.lowPad()
-                          : std::max<int64_t>(0, (window.kernel[d] - 1) * window.dilation[d] - p.pad);
+      return p.stride > 1
+                 ? p.lowPad()
+                 : std::max<int64_t>(0, (window.kernel[d] - 1) * window.dilation[d] - p.pad);
     };
     auto highPad = [&](const Phases &p, unsigned d) {
       return p.stride > 1 ? p.highPad(gType.getDimSize(d + 1))
@@ -202,9 +205,9 @@ struct LowerConv2DInputGrad : OpRewritePattern<Conv2DInputGradOp> {
     };
     Value g = zeroPad(b, loc, op.getGrad(), {0, lowPad(h, 0), lowPad(w, 1), 0},
                       {0, highPad(h, 0), highPad(w, 1), 0});
-    Value weight = zeroPad(b, loc, op.getWeight(), {0, 0, 0, 0},
-                           {0, h.taps * h.stride - window.kernel[0],
-                            w.taps * w.stride - window.kernel[1], 0});
+    Value weight =
+        zeroPad(b, loc, op.getWeight(), {0, 0, 0, 0},
+                {0, h.taps * h.stride - window.kernel[0], w.taps * w.stride - window.kernel[1], 0});
 
     SmallVector<AffineExpr> d;
     for (unsigned i = 0; i < 10; ++i)
@@ -228,8 +231,8 @@ struct LowerConv2DInputGrad : OpRewritePattern<Conv2DInputGradOp> {
         out.push_back(d[5 + c]);
       Value init = filledTensor(b, loc, withShape(type, shape), b.getF32FloatAttr(0));
       unsigned dims = j + reductions.size();
-      return generic(b, loc, {gIn, wIn, taps}, init, dims,
-                     {gMap, wMap, Exprs{d[j], d[j + 1]}, out}, reductions, body);
+      return generic(b, loc, {gIn, wIn, taps}, init, dims, {gMap, wMap, Exprs{d[j], d[j + 1]}, out},
+                     reductions, body);
     };
     Value result;
     switch (kind) {

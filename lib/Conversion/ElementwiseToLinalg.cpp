@@ -57,8 +57,7 @@ Value clamp(ClampOp op, OpBuilder &b, Location loc, ValueRange args) {
 Value clampGrad(ClampGradOp op, OpBuilder &b, Location loc, ValueRange args) {
   Value zero = floatConstant(b, loc, 0), result = args[0];
   auto keepWhere = [&](arith::CmpFPredicate predicate, const APFloat &bound) {
-    Value inside =
-        arith::CmpFOp::create(b, loc, predicate, args[1], constantLike(b, loc, bound));
+    Value inside = arith::CmpFOp::create(b, loc, predicate, args[1], constantLike(b, loc, bound));
     result = arith::SelectOp::create(b, loc, inside, result, zero);
   };
   if (!op.getMin().isInfinity())
@@ -91,7 +90,8 @@ Value leadingPart(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> shape) 
   auto type = cast<RankedTensorType>(x.getType());
   if (type.getShape() == shape)
     return x;
-  SmallVector<OpFoldResult> zero(shape.size(), b.getIndexAttr(0)), one(shape.size(), b.getIndexAttr(1));
+  SmallVector<OpFoldResult> zero(shape.size(), b.getIndexAttr(0)),
+      one(shape.size(), b.getIndexAttr(1));
   return tensor::ExtractSliceOp::create(b, loc, x, zero,
                                         getAsIndexOpFoldResult(b.getContext(), shape), one);
 }

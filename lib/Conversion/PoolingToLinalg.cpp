@@ -123,9 +123,9 @@ struct LowerAvgPool : OpRewritePattern<AvgPoolOp> {
 /// The adjoint of a pooling, gathered: loop dimensions n qh rh qw rw c | jh jw as for
 /// the input gradient of a strided depthwise convolution. `element` computes a window's
 /// contribution from the inputs' elements and the tap's row and column.
-Value gatherAdjoint(
-    OpBuilder &b, Location loc, const Window2D &window, RankedTensorType type, ValueRange inputs,
-    function_ref<Value(OpBuilder &, Location, ValueRange, Value, Value)> element) {
+Value gatherAdjoint(OpBuilder &b, Location loc, const Window2D &window, RankedTensorType type,
+                    ValueRange inputs,
+                    function_ref<Value(OpBuilder &, Location, ValueRange, Value, Value)> element) {
   Phases h(window, 0, type.getDimSize(1)), w(window, 1, type.getDimSize(2));
   SmallVector<AffineExpr> d;
   for (unsigned i = 0; i < 8; ++i)
@@ -142,16 +142,18 @@ Value gatherAdjoint(
   operands.push_back(emptyTensor(b, loc, RankedTensorType::get({h.taps, w.taps}, b.getF32Type())));
   exprs.push_back({d[6], d[7]});
   exprs.push_back({d[0], d[1], d[2], d[3], d[4], d[5]});
-  auto split = RankedTensorType::get({type.getDimSize(0), h.quotients, h.stride, w.quotients,
-                                      w.stride, type.getDimSize(3)},
-                                     type.getElementType());
+  auto split = RankedTensorType::get(
+      {type.getDimSize(0), h.quotients, h.stride, w.quotients, w.stride, type.getDimSize(3)},
+      type.getElementType());
   auto tapValue = [&](OpBuilder &nested, Location l, const Phases &p, unsigned r, unsigned j) {
-    auto constant = [&](int64_t v) -> Value { return arith::ConstantIndexOp::create(nested, l, v); };
-    Value phase = arith::AddIOp::create(nested, l, linalg::IndexOp::create(nested, l, r),
-                                        constant(p.pad));
+    auto constant = [&](int64_t v) -> Value {
+      return arith::ConstantIndexOp::create(nested, l, v);
+    };
+    Value phase =
+        arith::AddIOp::create(nested, l, linalg::IndexOp::create(nested, l, r), constant(p.pad));
     Value rest = arith::RemUIOp::create(nested, l, phase, constant(p.stride));
-    Value base = arith::MulIOp::create(nested, l, linalg::IndexOp::create(nested, l, j),
-                                       constant(p.stride));
+    Value base =
+        arith::MulIOp::create(nested, l, linalg::IndexOp::create(nested, l, j), constant(p.stride));
     return arith::AddIOp::create(nested, l, base, rest).getResult();
   };
   Value result = generic(
@@ -161,8 +163,8 @@ Value gatherAdjoint(
         Value value = element(nested, l, args, row, column);
         // Taps beyond the window exist only where the stride does not divide it.
         Value zero = floatConstant(nested, l, 0);
-        for (auto [p, tap, size] : {std::tuple(h, row, window.kernel[0]),
-                                    std::tuple(w, column, window.kernel[1])}) {
+        for (auto [p, tap, size] :
+             {std::tuple(h, row, window.kernel[0]), std::tuple(w, column, window.kernel[1])}) {
           if (p.taps * p.stride == size)
             continue;
           Value inside = arith::CmpIOp::create(nested, l, arith::CmpIPredicate::ult, tap,
@@ -184,20 +186,19 @@ struct LowerMaxPoolGrad : OpRewritePattern<MaxPoolGradOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MaxPoolGradOp op, PatternRewriter &b) const override {
     Window2D window = windowOf(op);
-    b.replaceOp(op, gatherAdjoint(
-                        b, op.getLoc(), window, typeOf(op), {op.getGrad(), op.getArgmax()},
-                        [&](OpBuilder &nested, Location l, ValueRange args, Value row,
-                            Value column) -> Value {
-                          Value width = arith::ConstantIndexOp::create(nested, l, window.kernel[1]);
-                          Value tap = arith::AddIOp::create(
-                              nested, l, arith::MulIOp::create(nested, l, row, width), column);
-                          Value byte =
-                              arith::IndexCastOp::create(nested, l, nested.getI8Type(), tap);
-                          Value here = arith::CmpIOp::create(nested, l, arith::CmpIPredicate::eq,
-                                                             args[1], byte);
-                          return arith::SelectOp::create(nested, l, here, args[0],
-                                                         floatConstant(nested, l, 0));
-                        }));
+    b.replaceOp(
+        op,
+        gatherAdjoint(
+            b, op.getLoc(), window, typeOf(op), {op.getGrad(), op.getArgmax()},
+            [&](OpBuilder &nested, Location l, ValueRange args, Value row, Value column) -> Value {
+              Value width = arith::ConstantIndexOp::create(nested, l, window.kernel[1]);
+              Value tap = arith::AddIOp::create(
+                  nested, l, arith::MulIOp::create(nested, l, row, width), column);
+              Value byte = arith::IndexCastOp::create(nested, l, nested.getI8Type(), tap);
+              Value here =
+                  arith::CmpIOp::create(nested, l, arith::CmpIPredicate::eq, args[1], byte);
+              return arith::SelectOp::create(nested, l, here, args[0], floatConstant(nested, l, 0));
+            }));
     return success();
   }
 };
@@ -207,10 +208,9 @@ struct LowerAvgPoolGrad : OpRewritePattern<AvgPoolGradOp> {
   LogicalResult matchAndRewrite(AvgPoolGradOp op, PatternRewriter &b) const override {
     Window2D window = windowOf(op);
     double factor = 1.0 / (window.kernel[0] * window.kernel[1]);
-    Value sum = gatherAdjoint(b, op.getLoc(), window, typeOf(op), op.getGrad(),
-                              [](OpBuilder &, Location, ValueRange args, Value, Value) {
-                                return args[0];
-                              });
+    Value sum =
+        gatherAdjoint(b, op.getLoc(), window, typeOf(op), op.getGrad(),
+                      [](OpBuilder &, Location, ValueRange args, Value, Value) { return args[0]; });
     b.replaceOp(op, elementwise(b, op.getLoc(), typeOf(op), sum,
                                 [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
                                   return arith::MulFOp::create(nested, l, args[0],

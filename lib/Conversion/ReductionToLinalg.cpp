@@ -52,11 +52,10 @@ Value max(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> dims) {
 Value scaled(OpBuilder &b, Location loc, Value x, double factor) {
   if (factor == 1.0)
     return x;
-  return elementwise(b, loc, typeOf(x), x,
-                     [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
-                       return arith::MulFOp::create(nested, l, args[0],
-                                                    floatConstant(nested, l, factor));
-                     });
+  return elementwise(
+      b, loc, typeOf(x), x, [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
+        return arith::MulFOp::create(nested, l, args[0], floatConstant(nested, l, factor));
+      });
 }
 
 int64_t lastDim(Value x) { return typeOf(x).getRank() - 1; }
@@ -182,8 +181,8 @@ struct LowerLogSoftmaxGrad : OpRewritePattern<LogSoftmaxGradOp> {
 
 /// True where the column (loop dimension 1) is the row's label.
 Value isLabel(OpBuilder &b, Location loc, Value label) {
-  Value column = arith::IndexCastOp::create(b, loc, label.getType(),
-                                            linalg::IndexOp::create(b, loc, 1));
+  Value column =
+      arith::IndexCastOp::create(b, loc, label.getType(), linalg::IndexOp::create(b, loc, 1));
   return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, column, label);
 }
 
@@ -215,21 +214,19 @@ struct LowerCrossEntropyGrad : OpRewritePattern<CrossEntropyGradOp> {
     double factor = 1.0 / typeOf(x).getDimSize(0);
     AffineExpr row = b.getAffineDimExpr(0), column = b.getAffineDimExpr(1);
     Value init = emptyTensor(b, loc, typeOf(x));
-    b.replaceOp(op, generic(b, loc, {op.getGrad(), x, lse, op.getLabels()}, init, 2,
-                            {Exprs{}, Exprs{row, column}, Exprs{row}, Exprs{row},
-                             Exprs{row, column}},
-                            {},
-                            [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
-                              Value d = arith::SubFOp::create(nested, l, args[1], args[2]);
-                              Value p = math::ExpOp::create(nested, l, d);
-                              Value one = floatConstant(nested, l, 1);
-                              Value q = arith::SubFOp::create(nested, l, p, one);
-                              p = arith::SelectOp::create(nested, l,
-                                                          isLabel(nested, l, args[3]), q, p);
-                              Value f = arith::MulFOp::create(nested, l, args[0],
-                                                              floatConstant(nested, l, factor));
-                              return arith::MulFOp::create(nested, l, p, f);
-                            }));
+    b.replaceOp(op,
+                generic(b, loc, {op.getGrad(), x, lse, op.getLabels()}, init, 2,
+                        {Exprs{}, Exprs{row, column}, Exprs{row}, Exprs{row}, Exprs{row, column}},
+                        {}, [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
+                          Value d = arith::SubFOp::create(nested, l, args[1], args[2]);
+                          Value p = math::ExpOp::create(nested, l, d);
+                          Value one = floatConstant(nested, l, 1);
+                          Value q = arith::SubFOp::create(nested, l, p, one);
+                          p = arith::SelectOp::create(nested, l, isLabel(nested, l, args[3]), q, p);
+                          Value f = arith::MulFOp::create(nested, l, args[0],
+                                                          floatConstant(nested, l, factor));
+                          return arith::MulFOp::create(nested, l, p, f);
+                        }));
     return success();
   }
 };

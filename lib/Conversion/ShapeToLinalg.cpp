@@ -99,10 +99,10 @@ struct LowerPad : OpRewritePattern<PadOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(PadOp op, PatternRewriter &b) const override {
     Location loc = op.getLoc();
-    Value background = elementwise(b, loc, typeOf(op), {},
-                                   [&](OpBuilder &nested, Location l, ValueRange) {
-                                     return floatConstant(nested, l, op.getValue().convertToFloat());
-                                   });
+    Value background =
+        elementwise(b, loc, typeOf(op), {}, [&](OpBuilder &nested, Location l, ValueRange) {
+          return floatConstant(nested, l, op.getValue().convertToFloat());
+        });
     SmallVector<int64_t> strides;
     for (int64_t interior : op.getInterior())
       strides.push_back(interior + 1);

@@ -56,8 +56,8 @@ struct Phases {
   int64_t stride, pad, taps, quotients;
 
   Phases(const Window2D &w, unsigned d, int64_t imageSize)
-      : stride(w.stride[d]), pad(w.padLow[d]),
-        taps((w.kernel[d] + stride - 1) / stride), quotients((imageSize + stride - 1) / stride) {}
+      : stride(w.stride[d]), pad(w.padLow[d]), taps((w.kernel[d] + stride - 1) / stride),
+        quotients((imageSize + stride - 1) / stride) {}
   mlir::AffineExpr tap(mlir::AffineExpr r, mlir::AffineExpr j) const {
     return j * stride + (r + pad) % stride;
   }

@@ -14,9 +14,9 @@ llvm::Error tinytrain::writeStaticArchive(llvm::StringRef path,
   newMembers.reserve(members.size());
   for (const ArchiveMember &member : members)
     newMembers.emplace_back(llvm::MemoryBufferRef(member.contents, member.name));
-  if (llvm::Error error = llvm::writeArchive(
-          path, newMembers, llvm::SymtabWritingMode::NormalSymtab,
-          llvm::object::Archive::K_GNU, /*Deterministic=*/true, /*Thin=*/false))
+  if (llvm::Error error =
+          llvm::writeArchive(path, newMembers, llvm::SymtabWritingMode::NormalSymtab,
+                             llvm::object::Archive::K_GNU, /*Deterministic=*/true, /*Thin=*/false))
     return llvm::createFileError(path, std::move(error));
   return llvm::Error::success();
 }

@@ -16,8 +16,7 @@ struct ArchiveMember {
 
 /// Writes a GNU archive with a symbol table. The same members give the same
 /// bytes: no time stamps, no owners.
-llvm::Error writeStaticArchive(llvm::StringRef path,
-                               llvm::ArrayRef<ArchiveMember> members);
+llvm::Error writeStaticArchive(llvm::StringRef path, llvm::ArrayRef<ArchiveMember> members);
 
 } // namespace tinytrain
 

@@ -18,7 +18,6 @@ struct TinyTrainProfile {
 
 /// A block hook of the Unicorn emulator (uc_cb_hookcode_t), called once per translated
 /// block. Native, because a hook in Python costs a microsecond a call.
-extern "C" void tinytrainInstructionHook(void *uc, uint64_t address, uint32_t size,
-                                         void *profile);
+extern "C" void tinytrainInstructionHook(void *uc, uint64_t address, uint32_t size, void *profile);
 
 #endif // TINYTRAIN_LIB_EMISSION_INSTRUCTIONHOOK_H

@@ -9,22 +9,18 @@
 
 using namespace tinytrain;
 
-JitObject::JitObject(std::unique_ptr<llvm::orc::LLJIT> jit)
-    : jit(std::move(jit)) {}
+JitObject::JitObject(std::unique_ptr<llvm::orc::LLJIT> jit) : jit(std::move(jit)) {}
 
 JitObject::~JitObject() = default;
 
-llvm::Expected<std::unique_ptr<JitObject>>
-JitObject::create(llvm::StringRef object) {
+llvm::Expected<std::unique_ptr<JitObject>> JitObject::create(llvm::StringRef object) {
   initializeTargets();
   // Generated code has no static initializers, so no platform support either.
-  auto jit = llvm::orc::LLJITBuilder()
-                 .setPlatformSetUp(llvm::orc::setUpInactivePlatform)
-                 .create();
+  auto jit = llvm::orc::LLJITBuilder().setPlatformSetUp(llvm::orc::setUpInactivePlatform).create();
   if (!jit)
     return jit.takeError();
-  if (llvm::Error error = (*jit)->addObjectFile(
-          llvm::MemoryBuffer::getMemBufferCopy(object, "tinytrain.o")))
+  if (llvm::Error error =
+          (*jit)->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(object, "tinytrain.o")))
     return std::move(error);
   return std::unique_ptr<JitObject>(new JitObject(std::move(*jit)));
 }

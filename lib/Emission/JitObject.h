@@ -22,8 +22,7 @@ namespace tinytrain {
 class JitObject {
 public:
   /// Takes a copy of `object`.
-  static llvm::Expected<std::unique_ptr<JitObject>>
-  create(llvm::StringRef object);
+  static llvm::Expected<std::unique_ptr<JitObject>> create(llvm::StringRef object);
   ~JitObject();
 
   llvm::Expected<uint64_t> lookup(llvm::StringRef name);

@@ -28,11 +28,11 @@
 // The targets a training step is compiled for. Declared here rather than taken
 // from llvm/Support/TargetSelect.h, which asks for all targets of the kit.
 #define TINYTRAIN_FOR_EACH_TARGET(X) X(X86) X(ARM) X(AArch64)
-#define TINYTRAIN_DECLARE_TARGET(T)                                            \
-  extern "C" void LLVMInitialize##T##TargetInfo();                             \
-  extern "C" void LLVMInitialize##T##Target();                                 \
-  extern "C" void LLVMInitialize##T##TargetMC();                               \
-  extern "C" void LLVMInitialize##T##AsmParser();                              \
+#define TINYTRAIN_DECLARE_TARGET(T)                                                                \
+  extern "C" void LLVMInitialize##T##TargetInfo();                                                 \
+  extern "C" void LLVMInitialize##T##Target();                                                     \
+  extern "C" void LLVMInitialize##T##TargetMC();                                                   \
+  extern "C" void LLVMInitialize##T##AsmParser();                                                  \
   extern "C" void LLVMInitialize##T##AsmPrinter();
 TINYTRAIN_FOR_EACH_TARGET(TINYTRAIN_DECLARE_TARGET)
 
@@ -41,11 +41,11 @@ using namespace tinytrain;
 void tinytrain::initializeTargets() {
   static std::once_flag once;
   std::call_once(once, [] {
-#define TINYTRAIN_INITIALIZE_TARGET(T)                                         \
-  LLVMInitialize##T##TargetInfo();                                             \
-  LLVMInitialize##T##Target();                                                 \
-  LLVMInitialize##T##TargetMC();                                               \
-  LLVMInitialize##T##AsmParser();                                              \
+#define TINYTRAIN_INITIALIZE_TARGET(T)                                                             \
+  LLVMInitialize##T##TargetInfo();                                                                 \
+  LLVMInitialize##T##Target();                                                                     \
+  LLVMInitialize##T##TargetMC();                                                                   \
+  LLVMInitialize##T##AsmParser();                                                                  \
   LLVMInitialize##T##AsmPrinter();
     TINYTRAIN_FOR_EACH_TARGET(TINYTRAIN_INITIALIZE_TARGET)
   });
@@ -53,10 +53,8 @@ void tinytrain::initializeTargets() {
 
 namespace {
 
-template <typename... Args>
-llvm::Error makeError(const char *format, const Args &...args) {
-  return llvm::createStringError(llvm::inconvertibleErrorCode(), format,
-                                 args...);
+template <typename... Args> llvm::Error makeError(const char *format, const Args &...args) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), format, args...);
 }
 
 /// Collects what LLVM reports through the context instead of letting it print,
@@ -78,19 +76,17 @@ struct DiagnosticCollector : llvm::DiagnosticHandler {
   std::string &messages;
 };
 
-llvm::Expected<std::unique_ptr<llvm::Module>>
-translate(mlir::Operation *module, llvm::LLVMContext &context) {
+llvm::Expected<std::unique_ptr<llvm::Module>> translate(mlir::Operation *module,
+                                                        llvm::LLVMContext &context) {
   std::string messages;
   std::unique_ptr<llvm::Module> llvmModule;
   {
-    mlir::ScopedDiagnosticHandler handler(
-        module->getContext(), [&](mlir::Diagnostic &diagnostic) {
-          if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error) {
-            llvm::raw_string_ostream stream(messages);
-            stream << (messages.empty() ? "" : "\n") << diagnostic.getLocation()
-                   << ": " << diagnostic;
-          }
-        });
+    mlir::ScopedDiagnosticHandler handler(module->getContext(), [&](mlir::Diagnostic &diagnostic) {
+      if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error) {
+        llvm::raw_string_ostream stream(messages);
+        stream << (messages.empty() ? "" : "\n") << diagnostic.getLocation() << ": " << diagnostic;
+      }
+    });
     llvmModule = mlir::translateModuleToLLVMIR(module, context, "tinytrain");
   }
   if (!llvmModule)
@@ -111,18 +107,16 @@ llvm::CodeGenOptLevel getCodeGenOptLevel(unsigned level) {
   }
 }
 
-llvm::Expected<llvm::OptimizationLevel>
-getOptimizationLevel(const CodegenOptions &options) {
+llvm::Expected<llvm::OptimizationLevel> getOptimizationLevel(const CodegenOptions &options) {
   if (options.optLevel > 3 || options.sizeLevel > 2 ||
       (options.sizeLevel != 0 && options.optLevel != 2))
-    return makeError("no such optimization level: speed %u, size %u",
-                     options.optLevel, options.sizeLevel);
+    return makeError("no such optimization level: speed %u, size %u", options.optLevel,
+                     options.sizeLevel);
   if (options.sizeLevel != 0)
-    return options.sizeLevel == 1 ? llvm::OptimizationLevel::Os
-                                  : llvm::OptimizationLevel::Oz;
+    return options.sizeLevel == 1 ? llvm::OptimizationLevel::Os : llvm::OptimizationLevel::Oz;
   const llvm::OptimizationLevel levels[] = {
-      llvm::OptimizationLevel::O0, llvm::OptimizationLevel::O1,
-      llvm::OptimizationLevel::O2, llvm::OptimizationLevel::O3};
+      llvm::OptimizationLevel::O0, llvm::OptimizationLevel::O1, llvm::OptimizationLevel::O2,
+      llvm::OptimizationLevel::O3};
   return levels[options.optLevel];
 }
 
@@ -130,23 +124,20 @@ llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
 createTargetMachine(const CodegenOptions &options) {
   llvm::Triple triple(llvm::Triple::normalize(options.triple));
   std::string message;
-  const llvm::Target *target =
-      llvm::TargetRegistry::lookupTarget(triple, message);
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, message);
   if (!target)
     return makeError("%s", message.c_str());
 
   // An unknown CPU or feature is only a warning on stderr to LLVM; refuse it.
-  std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
-      target->createMCSubtargetInfo(triple, "", ""));
+  std::unique_ptr<llvm::MCSubtargetInfo> subtarget(target->createMCSubtargetInfo(triple, "", ""));
   if (!options.cpu.empty() && !subtarget->isCPUStringValid(options.cpu))
     return makeError("unknown CPU '%s' for target '%s'", options.cpu.c_str(),
                      options.triple.c_str());
   llvm::SubtargetFeatures features(options.features);
   for (const std::string &feature : features.getFeatures()) {
     llvm::StringRef name = llvm::SubtargetFeatures::StripFlag(feature);
-    bool known = llvm::any_of(
-        subtarget->getAllProcessorFeatures(),
-        [&](const llvm::SubtargetFeatureKV &kv) { return name == kv.Key; });
+    bool known = llvm::any_of(subtarget->getAllProcessorFeatures(),
+                              [&](const llvm::SubtargetFeatureKV &kv) { return name == kv.Key; });
     if (!known)
       return makeError("unknown feature '%s' for target '%s'", feature.c_str(),
                        options.triple.c_str());
@@ -156,9 +147,8 @@ createTargetMachine(const CodegenOptions &options) {
   targetOptions.FunctionSections = options.functionSections;
   targetOptions.DataSections = options.dataSections;
   if (options.floatABI != FloatABI::FromTriple)
-    targetOptions.FloatABIType = options.floatABI == FloatABI::Hard
-                                     ? llvm::FloatABI::Hard
-                                     : llvm::FloatABI::Soft;
+    targetOptions.FloatABIType =
+        options.floatABI == FloatABI::Hard ? llvm::FloatABI::Hard : llvm::FloatABI::Soft;
   if (options.fuseFloatingPoint)
     targetOptions.AllowFPOpFusion = llvm::FPOpFusion::Fast;
 
@@ -167,13 +157,12 @@ createTargetMachine(const CodegenOptions &options) {
       options.positionIndependent ? llvm::Reloc::PIC_ : llvm::Reloc::Static,
       /*CM=*/std::nullopt, getCodeGenOptLevel(options.optLevel)));
   if (!machine)
-    return makeError("cannot generate code for target '%s'",
-                     options.triple.c_str());
+    return makeError("cannot generate code for target '%s'", options.triple.c_str());
   return machine;
 }
 
-void optimize(llvm::Module &module, llvm::TargetMachine &machine,
-              llvm::OptimizationLevel level, const CodegenOptions &options) {
+void optimize(llvm::Module &module, llvm::TargetMachine &machine, llvm::OptimizationLevel level,
+              const CodegenOptions &options) {
   llvm::PipelineTuningOptions tuning;
   tuning.LoopUnrolling = options.loopUnrolling;
   tuning.LoopVectorization = options.loopVectorization;
@@ -187,8 +176,7 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine,
   llvm::PassBuilder builder(&machine, tuning);
   // Registered first, so that it takes precedence over the builder's.
   functions.registerPass([&] {
-    return llvm::TargetLibraryAnalysis(
-        llvm::TargetLibraryInfoImpl(module.getTargetTriple()));
+    return llvm::TargetLibraryAnalysis(llvm::TargetLibraryInfoImpl(module.getTargetTriple()));
   });
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(components);
@@ -201,8 +189,7 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine,
 } // namespace
 
 llvm::Expected<llvm::SmallVector<char, 0>>
-tinytrain::emitModule(mlir::Operation *module, const CodegenOptions &options,
-                      OutputKind kind) {
+tinytrain::emitModule(mlir::Operation *module, const CodegenOptions &options, OutputKind kind) {
   initializeTargets();
   auto level = getOptimizationLevel(options);
   if (!level)
@@ -231,12 +218,11 @@ tinytrain::emitModule(mlir::Operation *module, const CodegenOptions &options,
     llvm::legacy::PassManager passes;
     passes.add(new llvm::TargetLibraryInfoWrapperPass(
         llvm::TargetLibraryInfoImpl((*machine)->getTargetTriple())));
-    if ((*machine)->addPassesToEmitFile(
-            passes, stream, /*DwoOut=*/nullptr,
-            kind == OutputKind::Object ? llvm::CodeGenFileType::ObjectFile
-                                       : llvm::CodeGenFileType::AssemblyFile))
-      return makeError("target '%s' cannot emit this kind of file",
-                       options.triple.c_str());
+    if ((*machine)->addPassesToEmitFile(passes, stream, /*DwoOut=*/nullptr,
+                                        kind == OutputKind::Object
+                                            ? llvm::CodeGenFileType::ObjectFile
+                                            : llvm::CodeGenFileType::AssemblyFile))
+      return makeError("target '%s' cannot emit this kind of file", options.triple.c_str());
     passes.run(**llvmModule);
   }
   if (!messages.empty())

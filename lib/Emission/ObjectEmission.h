@@ -53,8 +53,7 @@ void initializeTargets();
 /// the target and returns the output. An error carries the diagnostics. Leaves
 /// `module` as it is.
 llvm::Expected<llvm::SmallVector<char, 0>>
-emitModule(mlir::Operation *module, const CodegenOptions &options,
-           OutputKind kind);
+emitModule(mlir::Operation *module, const CodegenOptions &options, OutputKind kind);
 
 } // namespace tinytrain
 

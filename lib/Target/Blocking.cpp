@@ -19,8 +19,7 @@ Dependence dependenceOf(const Access &access, unsigned dim, unsigned dims) {
   Dependence result;
   for (auto [i, expr] : llvm::enumerate(access.index)) {
     std::optional<Linear> linear = Linear::get(expr, dims);
-    int64_t coefficient =
-        linear ? linear->coefficients[dim] : (expr.isFunctionOfDim(dim) ? 2 : 0);
+    int64_t coefficient = linear ? linear->coefficients[dim] : (expr.isFunctionOfDim(dim) ? 2 : 0);
     if (!coefficient)
       continue;
     result.contiguous = !result.any && coefficient == 1 && i + 1 == access.index.size();
@@ -67,7 +66,8 @@ private:
       int64_t lanes = 1;
       while (lanes * 2 <= maxLanes && model.extents[d] % (lanes * 2) == 0)
         lanes *= 2;
-      if (lanes == 1 || lanes * 32 < target.minVectorBits || llvm::any_of(reads, [&](const Access *a) { return isGuarded(*a, d); }) ||
+      if (lanes == 1 || lanes * 32 < target.minVectorBits ||
+          llvm::any_of(reads, [&](const Access *a) { return isGuarded(*a, d); }) ||
           llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); }))
         continue;
       double cost = 1.0;
@@ -85,7 +85,8 @@ private:
             Dependence dependence = dependenceOf(*input.access, d, dims);
             once += dependence.any && !dependence.contiguous ? 2.0 * lanes : 1.0;
           }
-      double trips = isParallel(d) ? reductionTrip : std::max<double>(1, double(reductionTrip) / lanes);
+      double trips =
+          isParallel(d) ? reductionTrip : std::max<double>(1, double(reductionTrip) / lanes);
       cost = (cost + once / trips) / lanes;
       if (cost < best) {
         best = cost;
@@ -128,9 +129,8 @@ private:
     // Dimensions some read does not depend on: unrolling them saves its loads.
     SmallVector<unsigned> candidates;
     for (unsigned d : model.parallel)
-      if (!llvm::is_contained(phases, d) && llvm::any_of(reads, [&](const Access *a) {
-            return !dependenceOf(*a, d, dims).any;
-          }))
+      if (!llvm::is_contained(phases, d) &&
+          llvm::any_of(reads, [&](const Access *a) { return !dependenceOf(*a, d, dims).any; }))
         candidates.push_back(d);
     double best = tileCost(blocking, tile);
     std::function<void(unsigned)> search = [&](unsigned i) {

@@ -45,9 +45,7 @@ struct F32 {
   Value add(Value x, Value y) const { return arith::AddFOp::create(b, loc, x, y, contract()); }
   Value sub(Value x, Value y) const { return arith::SubFOp::create(b, loc, x, y, contract()); }
   Value mul(Value x, Value y) const { return arith::MulFOp::create(b, loc, x, y, contract()); }
-  Value select(Value c, Value x, Value y) const {
-    return arith::SelectOp::create(b, loc, c, x, y);
-  }
+  Value select(Value c, Value x, Value y) const { return arith::SelectOp::create(b, loc, c, x, y); }
   Value less(Value x, Value y) const {
     return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, x, y);
   }

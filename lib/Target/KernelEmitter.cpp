@@ -224,8 +224,8 @@ void Emitter::emitLoop(unsigned d, int64_t low, int64_t high, int64_t step,
     position[d] = b.getAffineConstantExpr(low);
     body();
   } else {
-    auto loop = scf::ForOp::create(b, loc, indexConstant(low), indexConstant(high),
-                                   indexConstant(step));
+    auto loop =
+        scf::ForOp::create(b, loc, indexConstant(low), indexConstant(high), indexConstant(step));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     ivs[d] = loop.getInductionVar();

@@ -153,7 +153,8 @@ static LogicalResult verifyPadding(linalg::GenericOp op, bool isSum) {
       APFloat v = real.getValue();
       if (isSum ? v.isZero() : v.isInfinity() && v.isNegative())
         continue;
-    } else if (auto integer = dyn_cast<IntegerAttr>(value); integer && integer.getValue().isZero() && isSum) {
+    } else if (auto integer = dyn_cast<IntegerAttr>(value);
+               integer && integer.getValue().isZero() && isSum) {
       continue;
     }
     return op.emitOpError() << "reads a padding that would change its result";
@@ -173,8 +174,8 @@ LogicalResult Reader::readRoot(linalg::GenericOp op) {
     model.inputs.push_back(std::nullopt);
     if (op.getMatchingBlockArgument(operand).use_empty())
       continue;
-    FailureOr<Access> access = resolve(
-        operand->get(), llvm::to_vector(op.getMatchingIndexingMap(operand).getResults()));
+    FailureOr<Access> access =
+        resolve(operand->get(), llvm::to_vector(op.getMatchingIndexingMap(operand).getResults()));
     if (failed(access))
       return failure();
     model.inputs.back() = *access;

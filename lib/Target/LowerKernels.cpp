@@ -39,6 +39,8 @@ struct LowerKernels : tinytrain::impl::LowerKernelsBase<LowerKernels> {
       module.emitError() << "unknown target '" << target << "'";
       return signalPassFailure();
     }
+    names.clear();
+    module.walk([&](SymbolOpInterface symbol) { names.insert(symbol.getName()); });
     SmallVector<KernelOp> kernels;
     module.walk([&](KernelOp kernel) { kernels.push_back(kernel); });
     SmallVector<Shared> known;

@@ -29,9 +29,7 @@ struct TargetInfo {
   bool isMicrocontroller;
 
   /// Lanes of a vector of `elementBits` each; 1 on a scalar core.
-  unsigned lanes(unsigned elementBits) const {
-    return vectorBits ? vectorBits / elementBits : 1;
-  }
+  unsigned lanes(unsigned elementBits) const { return vectorBits ? vectorBits / elementBits : 1; }
 };
 
 /// All targets; the host is described as detected.

@@ -20,14 +20,19 @@ struct AppendLoss : tinytrain::impl::AppendLossBase<AppendLoss> {
 
   void runOnOperation() override {
     func::FuncOp func = getOperation();
+    if (func.isExternal())
+      return;
     auto ret = cast<func::ReturnOp>(func.front().getTerminator());
     if (ret.getNumOperands() != 1) {
-      func.emitError() << "expects one result to compute a loss from, got "
-                       << ret.getNumOperands();
+      func.emitError() << "expects one result to compute a loss from, got " << ret.getNumOperands();
       return signalPassFailure();
     }
     Value prediction = ret.getOperand(0);
-    auto type = cast<RankedTensorType>(prediction.getType());
+    auto type = dyn_cast<RankedTensorType>(prediction.getType());
+    if (!type) {
+      func.emitError() << "expects a tensor to compute a loss from, got " << prediction.getType();
+      return signalPassFailure();
+    }
     OpBuilder b(ret);
 
     RankedTensorType labelType;
@@ -53,8 +58,9 @@ struct AppendLoss : tinytrain::impl::AppendLossBase<AppendLoss> {
       return signalPassFailure();
 
     Value label = func.getArgument(labelIndex);
-    Value value = loss == "mse" ? MSEOp::create(b, ret.getLoc(), prediction, label).getLoss()
-                                : CrossEntropyOp::create(b, ret.getLoc(), prediction, label).getLoss();
+    Value value = loss == "mse"
+                      ? MSEOp::create(b, ret.getLoc(), prediction, label).getLoss()
+                      : CrossEntropyOp::create(b, ret.getLoc(), prediction, label).getLoss();
     if (keepPrediction) {
       ret->setOperands({value, prediction});
       return;

@@ -20,11 +20,13 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
 
   void runOnOperation() override {
     func::FuncOp func = getOperation();
+    if (func.isExternal())
+      return;
     auto ret = cast<func::ReturnOp>(func.front().getTerminator());
     OpBuilder b(ret);
     if (momentum < 0 || momentum >= 1 || weightDecay < 0) {
-      func.emitError() << "expects momentum in [0, 1) and no negative weight decay, got " << momentum
-                       << " and " << weightDecay;
+      func.emitError() << "expects momentum in [0, 1) and no negative weight decay, got "
+                       << momentum << " and " << weightDecay;
       return signalPassFailure();
     }
 
@@ -78,7 +80,7 @@ private:
     b.setInsertionPointAfterValue(grad);
     Operation *last = grad.getDefiningOp();
     for (Operation *user : param.getUsers())
-      if (!last || last->isBeforeInBlock(user))
+      if (!user->hasTrait<OpTrait::IsTerminator>() && (!last || last->isBeforeInBlock(user)))
         last = user;
     if (last)
       b.setInsertionPointAfter(last);
@@ -92,8 +94,8 @@ private:
     unsigned number = func.getNumArguments();
     auto attr = StringAttr::get(&getContext(), name + ".velocity");
     NamedAttribute mark(StringAttr::get(&getContext(), kState), attr);
-    if (failed(func.insertArgument(number, type,
-                                   DictionaryAttr::get(&getContext(), mark), func.getLoc())))
+    if (failed(func.insertArgument(number, type, DictionaryAttr::get(&getContext(), mark),
+                                   func.getLoc())))
       return failure();
     return number;
   }

@@ -21,6 +21,8 @@ struct AssignDestinations : tinytrain::impl::AssignDestinationsBase<AssignDestin
 
   void runOnOperation() override {
     func::FuncOp func = getOperation();
+    if (func.isExternal())
+      return;
     auto ret = cast<func::ReturnOp>(func.front().getTerminator());
     DenseMap<Value, Value> updated; // new value -> the argument it replaces
     for (unsigned i = 0; i < func.getNumResults(); ++i)
@@ -40,7 +42,8 @@ struct AssignDestinations : tinytrain::impl::AssignDestinationsBase<AssignDestin
           ++numInPlace;
         } else {
           auto type = cast<RankedTensorType>(result.getType());
-          init = tensor::EmptyOp::create(b, kernel.getLoc(), type.getShape(), type.getElementType());
+          init =
+              tensor::EmptyOp::create(b, kernel.getLoc(), type.getShape(), type.getElementType());
         }
         inits.push_back(init);
       }
@@ -83,9 +86,8 @@ private:
       auto op = dyn_cast<linalg::GenericOp>(use.getOwner());
       return op && op.getNumParallelLoops() == op.getNumLoops() &&
              op.getMatchingIndexingMap(&use).isIdentity() &&
-             llvm::all_of(op.getIndexingMapsArray(), [](AffineMap map) {
-               return map.isProjectedPermutation();
-             }) &&
+             llvm::all_of(op.getIndexingMapsArray(),
+                          [](AffineMap map) { return map.isProjectedPermutation(); }) &&
              op.getIndexingMapsArray().back().isIdentity();
     });
   }

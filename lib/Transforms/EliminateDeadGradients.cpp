@@ -21,6 +21,8 @@ struct EliminateDeadGradients
 
   void runOnOperation() override {
     func::FuncOp func = getOperation();
+    if (func.isExternal())
+      return;
     auto ret = cast<func::ReturnOp>(func.front().getTerminator());
     for (unsigned i = func.getNumResults(); i-- > 0;) {
       auto arg = func.getResultAttrOfType<IntegerAttr>(i, kGradientOf);

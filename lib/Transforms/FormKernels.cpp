@@ -23,6 +23,8 @@ struct FormKernels : tinytrain::impl::FormKernelsBase<FormKernels> {
   using FormKernelsBase::FormKernelsBase;
 
   void runOnOperation() override {
+    if (getOperation().isExternal())
+      return;
     Block &block = getOperation().front();
     for (linalg::GenericOp op : llvm::to_vector(block.getOps<linalg::GenericOp>()))
       outline(op);

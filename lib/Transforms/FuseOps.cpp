@@ -38,10 +38,9 @@ struct FoldTransposeIntoMatmul : OpRewritePattern<MatmulOp> {
     Value lhs = matrixTransposeSource(op.getLhs()), rhs = matrixTransposeSource(op.getRhs());
     if (!lhs && !rhs)
       return rewriter.notifyMatchFailure(op, "no operand is a matrix transpose");
-    rewriter.replaceOpWithNewOp<MatmulOp>(op, op.getType(), lhs ? lhs : op.getLhs(),
-                                          rhs ? rhs : op.getRhs(),
-                                          op.getTransposeLhs() != (lhs != nullptr),
-                                          op.getTransposeRhs() != (rhs != nullptr));
+    rewriter.replaceOpWithNewOp<MatmulOp>(
+        op, op.getType(), lhs ? lhs : op.getLhs(), rhs ? rhs : op.getRhs(),
+        op.getTransposeLhs() != (lhs != nullptr), op.getTransposeRhs() != (rhs != nullptr));
     return success();
   }
 };
@@ -57,6 +56,8 @@ struct FuseOps : tinytrain::impl::FuseOpsBase<FuseOps> {
 
   void runOnOperation() override {
     func::FuncOp func = getOperation();
+    if (func.isExternal())
+      return;
     RewritePatternSet patterns(&getContext());
     patterns.add<FoldTransposeIntoMatmul>(&getContext());
     if (failed(applyPatternsGreedily(func, std::move(patterns))))
@@ -139,8 +140,8 @@ Operation *FuseOps::findConsumer(Group &group, const DenseSet<Operation *> &grou
   for (Operation *member : group.members)
     for (Value operand : member->getOperands())
       for (Operation *user : operand.getUsers())
-        if (user->hasTrait<InPlaceUpdate>() && user->getOperand(0) == operand &&
-            user != consumer && user->isBeforeInBlock(consumer))
+        if (user->hasTrait<InPlaceUpdate>() && user->getOperand(0) == operand && user != consumer &&
+            user->isBeforeInBlock(consumer))
           return nullptr;
   // Updates inside kernels formed earlier show as kernels that return them.
   for (Operation *member : group.members)
@@ -164,9 +165,8 @@ void FuseOps::outline(Group &group) {
       if (!llvm::is_contained(group.members, operand.getDefiningOp()))
         inputs.insert(operand);
     for (Value result : op->getResults())
-      if (llvm::any_of(result.getUsers(), [&](Operation *user) {
-            return !llvm::is_contained(group.members, user);
-          }))
+      if (llvm::any_of(result.getUsers(),
+                       [&](Operation *user) { return !llvm::is_contained(group.members, user); }))
         results.push_back(result);
   }
   OpBuilder b(group.place);

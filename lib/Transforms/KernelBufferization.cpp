@@ -61,10 +61,9 @@ struct KernelModel : BufferizableOpInterface::ExternalModel<KernelModel, KernelO
       buffers.push_back(*buffer);
     }
     size_t numInputs = kernel.getInputs().size();
-    auto lowered = KernelOp::create(rewriter, kernel.getLoc(), TypeRange(),
-                                    ValueRange(buffers).take_front(numInputs),
-                                    ValueRange(buffers).drop_front(numInputs),
-                                    kernel.getLabelAttr());
+    auto lowered = KernelOp::create(
+        rewriter, kernel.getLoc(), TypeRange(), ValueRange(buffers).take_front(numInputs),
+        ValueRange(buffers).drop_front(numInputs), kernel.getLabelAttr());
     lowered.getBody().takeBody(kernel.getBody());
     replaceOpWithBufferizedValues(rewriter, kernel, ArrayRef(buffers).drop_front(numInputs));
     return success();

@@ -27,9 +27,7 @@ struct Buffer {
   int64_t bytes, first, last;
   int64_t offset = 0;
 
-  bool livesWith(const Buffer &other) const {
-    return first <= other.last && other.first <= last;
-  }
+  bool livesWith(const Buffer &other) const { return first <= other.last && other.first <= last; }
 };
 
 int64_t bytesOf(MemRefType type) {
@@ -150,8 +148,7 @@ void PlanMemory::replaceBuffers(func::FuncOp func, ArrayRef<Buffer> buffers,
         b.getNamedAttr("first", b.getI64IntegerAttr(buffer.first)),
         b.getNamedAttr("last", b.getI64IntegerAttr(buffer.last)),
     }));
-    buffer.alloc.replaceAllUsesWith(
-        viewOf(b, loc, arena, buffer.offset, buffer.alloc.getType()));
+    buffer.alloc.replaceAllUsesWith(viewOf(b, loc, arena, buffer.offset, buffer.alloc.getType()));
     buffer.alloc.erase();
   }
   for (auto alloc : llvm::make_early_inc_range(func.front().getOps<memref::AllocOp>()))
@@ -163,10 +160,9 @@ memref::GlobalOp PlanMemory::createGlobal(StringRef name, MemRefType type, bool 
                                           StringRef param) {
   ModuleOp module = getOperation();
   OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
-  auto global = memref::GlobalOp::create(
-      b, module.getLoc(), name, b.getStringAttr("private"), type,
-      constant ? Attribute() : Attribute(b.getUnitAttr()), constant,
-      b.getI64IntegerAttr(alignment));
+  auto global = memref::GlobalOp::create(b, module.getLoc(), name, b.getStringAttr("private"), type,
+                                         constant ? Attribute() : Attribute(b.getUnitAttr()),
+                                         constant, b.getI64IntegerAttr(alignment));
   global->setAttr("tinytrain.global", b.getStringAttr(param));
   return global;
 }
@@ -261,7 +257,8 @@ void PlanMemory::runOnOperation() {
   ModuleOp module = getOperation();
   records.clear();
   if (alignment < 1 || !llvm::isPowerOf2_64(alignment)) {
-    module.emitError() << "expects an alignment that is a power of two, got " << alignment;
+    module.emitError() << "expects an alignment that is a power of two, got "
+                       << alignment.getValue();
     return signalPassFailure();
   }
   SmallVector<func::FuncOp> funcs;

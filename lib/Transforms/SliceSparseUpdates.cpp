@@ -23,6 +23,8 @@ struct SliceSparseUpdates : tinytrain::impl::SliceSparseUpdatesBase<SliceSparseU
 
   void runOnOperation() override {
     func::FuncOp func = getOperation();
+    if (func.isExternal())
+      return;
     auto ret = cast<func::ReturnOp>(func.front().getTerminator());
     for (unsigned i = 0; i < func.getNumResults(); ++i) {
       auto arg = func.getResultAttrOfType<IntegerAttr>(i, kGradientOf);
@@ -41,8 +43,8 @@ struct SliceSparseUpdates : tinytrain::impl::SliceSparseUpdatesBase<SliceSparseU
       numBytes += (type.getNumElements() / type.getShape().back()) *
                   (type.getShape().back() - *count) * type.getElementTypeBitWidth() / 8;
     }
-    func.setFunctionType(FunctionType::get(&getContext(), func.getArgumentTypes(),
-                                           ret.getOperandTypes()));
+    func.setFunctionType(
+        FunctionType::get(&getContext(), func.getArgumentTypes(), ret.getOperandTypes()));
   }
 
 private:

@@ -23,13 +23,10 @@ using namespace nanobind::literals;
 
 namespace {
 
-MlirStringRef toRef(std::string_view text) {
-  return mlirStringRefCreate(text.data(), text.size());
-}
+MlirStringRef toRef(std::string_view text) { return mlirStringRefCreate(text.data(), text.size()); }
 
 MlirStringRef toRef(const nb::bytes &bytes) {
-  return mlirStringRefCreate(static_cast<const char *>(bytes.data()),
-                             bytes.size());
+  return mlirStringRefCreate(static_cast<const char *>(bytes.data()), bytes.size());
 }
 
 /// Appends to the std::string at `userData`.
@@ -111,15 +108,13 @@ Raises:
 
 /// Defines `name` as an emit function. `Result` is nb::bytes or nb::str.
 template <typename Result>
-void defineEmit(nb::module_ &m, const char *name, const char *summary,
-                TinyTrainOutputKind kind) {
+void defineEmit(nb::module_ &m, const char *name, const char *summary, TinyTrainOutputKind kind) {
   m.def(
       name,
       [kind](nb::handle module, std::string_view triple, std::string_view cpu,
              std::string_view features, unsigned optLevel, unsigned sizeLevel,
-             std::string_view reloc, std::string_view floatABI,
-             bool functionSections, bool dataSections, bool unroll,
-             bool vectorize, bool slp, bool fuseFP) {
+             std::string_view reloc, std::string_view floatABI, bool functionSections,
+             bool dataSections, bool unroll, bool vectorize, bool slp, bool fuseFP) {
         MlirOperation operation = toOperation(module);
         TinyTrainCodegenOptions options = {};
         options.triple = toRef(triple);
@@ -140,19 +135,16 @@ void defineEmit(nb::module_ &m, const char *name, const char *summary,
         bool ok;
         {
           nb::gil_scoped_release release;
-          ok = tinytrainEmitModule(operation, kind, &options, appendTo, &output,
-                                   appendTo, &error);
+          ok = tinytrainEmitModule(operation, kind, &options, appendTo, &output, appendTo, &error);
         }
         if (!ok)
           raise(error);
         return Result(output.data(), output.size());
       },
-      "module"_a, "triple"_a, "cpu"_a = "", "features"_a = "", nb::kw_only(),
-      "opt_level"_a = 2, "size_level"_a = 0, "reloc"_a = "static",
-      "float_abi"_a = "", "function_sections"_a = true,
-      "data_sections"_a = true, "unroll"_a = true, "vectorize"_a = true,
-      "slp"_a = true, "fuse_fp"_a = false,
-      (std::string(summary) + "\n" + emitDoc).c_str());
+      "module"_a, "triple"_a, "cpu"_a = "", "features"_a = "", nb::kw_only(), "opt_level"_a = 2,
+      "size_level"_a = 0, "reloc"_a = "static", "float_abi"_a = "", "function_sections"_a = true,
+      "data_sections"_a = true, "unroll"_a = true, "vectorize"_a = true, "slp"_a = true,
+      "fuse_fp"_a = false, (std::string(summary) + "\n" + emitDoc).c_str());
 }
 
 } // namespace
@@ -164,18 +156,14 @@ NB_MODULE(_tinytrain, m) {
   tinytrainRegisterAllPasses();
   m.def(
       "register_dialects",
-      [](MlirDialectRegistry registry) {
-        tinytrainRegisterAllDialects(registry);
-      },
-      "registry"_a,
+      [](MlirDialectRegistry registry) { tinytrainRegisterAllDialects(registry); }, "registry"_a,
       "Adds the tinytrain dialect and all upstream dialects in use.");
 
   defineEmit<nb::bytes>(m, "emit_object", "Compiles a module to an ELF object.",
                         TinyTrainOutputObject);
   defineEmit<nb::str>(m, "emit_assembly", "Compiles a module to assembly.",
                       TinyTrainOutputAssembly);
-  defineEmit<nb::str>(m, "emit_llvm_ir",
-                      "Translates a module to optimized LLVM IR.",
+  defineEmit<nb::str>(m, "emit_llvm_ir", "Translates a module to optimized LLVM IR.",
                       TinyTrainOutputLLVMIR);
 
   m.def(
@@ -203,23 +191,19 @@ NB_MODULE(_tinytrain, m) {
                         "An ELF object for the host, linked into this process. "
                         "Its code is freed with it.")
       .def(nb::init<const nb::bytes &>(), "object"_a)
-      .def("lookup", &JitObject::lookup, "name"_a,
-           "The address of a symbol, for ctypes.");
+      .def("lookup", &JitObject::lookup, "name"_a, "The address of a symbol, for ctypes.");
 
   m.def(
       "write_archive",
-      [](std::string_view path,
-         const std::vector<std::pair<std::string, nb::bytes>> &members) {
+      [](std::string_view path, const std::vector<std::pair<std::string, nb::bytes>> &members) {
         std::vector<TinyTrainArchiveMember> list;
         for (const auto &[name, contents] : members)
           list.push_back({toRef(name), toRef(contents)});
         std::string error;
-        if (!tinytrainWriteArchive(toRef(path), list.size(), list.data(),
-                                   appendTo, &error))
+        if (!tinytrainWriteArchive(toRef(path), list.size(), list.data(), appendTo, &error))
           raise(error);
       },
-      "path"_a, "members"_a,
-      "Writes a GNU static library from (member name, object) pairs.");
+      "path"_a, "members"_a, "Writes a GNU static library from (member name, object) pairs.");
 
   m.def("instruction_hook", &tinytrainGetInstructionHook,
         "The address of a Unicorn block hook that counts instructions; see runtime/counting.py.");

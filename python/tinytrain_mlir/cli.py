@@ -34,7 +34,9 @@ def main() -> None:
     """Compile the training step of a neural network for a small device."""
 
 
-def _shape(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+def _shape(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
     if value is None:
         return None
     try:
@@ -55,7 +57,9 @@ def _program_options(function: Callable[..., None]) -> Callable[..., None]:
                 callback=_shape,
                 help="Shape of the input, batch first: 1,3,96,96. Not for .mlir files.",
             ),
-            click.option("--target", default="host", show_default=True, help="See tinytrain targets."),
+            click.option(
+                "--target", default="host", show_default=True, help="See tinytrain targets."
+            ),
             click.option(
                 "--loss",
                 type=click.Choice(["cross_entropy", "mse", "none"]),
@@ -103,7 +107,9 @@ def _load_model(spec: str) -> Any:
         except ImportError as error:
             raise ConfigError(f"cannot import {where}: {error}") from error
     if not hasattr(module, attribute):
-        raise ConfigError(f"{where} has no '{attribute}': name a module or a function that makes one")
+        raise ConfigError(
+            f"{where} has no '{attribute}': name a module or a function that makes one"
+        )
     model = getattr(module, attribute)
     makes_one = isinstance(model, type) or (callable(model) and not hasattr(model, "state_dict"))
     return model() if makes_one else model
@@ -121,7 +127,7 @@ def _policy(specs: tuple[str, ...]) -> Any:
         if not count.isdigit():
             raise ConfigError(f"expected --update bias:N with a number, got '{specs[0]}'")
         return config.BiasOnly(int(count))
-    return config.SparseUpdate({spec: True for spec in specs}) if specs else config.FullUpdate()
+    return config.SparseUpdate(dict.fromkeys(specs, True)) if specs else config.FullUpdate()
 
 
 def _compile(model: str, input_shape: tuple[int, ...] | None, **options: Any) -> Program:
@@ -136,7 +142,9 @@ def _compile(model: str, input_shape: tuple[int, ...] | None, **options: Any) ->
         try:
             import torch
         except ImportError as error:
-            raise ConfigError('a PyTorch model needs pip install "tinytrain-mlir[torch]"') from error
+            raise ConfigError(
+                'a PyTorch model needs pip install "tinytrain-mlir[torch]"'
+            ) from error
         example = torch.zeros(input_shape)
     return compile_model(
         loaded,

@@ -58,7 +58,7 @@ class FullUpdate:
 
     def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
         """See `UpdatePolicy`."""
-        return {name: True for name in parameters}
+        return dict.fromkeys(parameters, True)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class NoUpdate:
 
     def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
         """See `UpdatePolicy`."""
-        return {name: False for name in parameters}
+        return dict.fromkeys(parameters, False)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class BiasOnly:
                 f"got {self.n}"
             )
         result = LastLayer().resolve(parameters)
-        result.update({name: True for name in biases[len(biases) - self.n :]})
+        result.update(dict.fromkeys(biases[len(biases) - self.n :], True))
         return result
 
 
@@ -116,7 +116,7 @@ class SparseUpdate:
 
     def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
         """See `UpdatePolicy`."""
-        result: dict[str, NeedsGrad] = {name: False for name in parameters}
+        result: dict[str, NeedsGrad] = dict.fromkeys(parameters, False)
         for pattern, value in self.rules.items():
             matches = fnmatch.filter(parameters, pattern)
             if not matches:

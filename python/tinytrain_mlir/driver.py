@@ -113,7 +113,9 @@ def _run(module: ir.Module, stage: str, pipeline: str) -> None:
         first = str(error.error_diagnostics[0]) if error.error_diagnostics else str(error)
         folder = Path(tempfile.mkdtemp(prefix="tinytrain-reproducer-"))
         reproducer = folder / f"{stage}.mlir"
-        reproducer.write_text(f"// RUN: tinytrain-opt %s --pass-pipeline='builtin.module({pipeline})'\n{before}")
+        reproducer.write_text(
+            f"// RUN: tinytrain-opt %s --pass-pipeline='builtin.module({pipeline})'\n{before}"
+        )
         raise CompileError(
             f"compilation failed in stage '{stage}': {first.strip()} (reproducer: {reproducer})"
         ) from error
@@ -265,7 +267,7 @@ def _append(module: ir.Module, text: str) -> None:
 
 def _zero_global(symbol: str, size: int, section: str, align: int, linkage: str) -> str:
     return (
-        f'llvm.mlir.global {linkage} @{symbol}() {{addr_space = 0 : i32, alignment = {align} : i64, '
+        f"llvm.mlir.global {linkage} @{symbol}() {{addr_space = 0 : i32, alignment = {align} : i64, "
         f'section = "{section}"}} : !llvm.array<{size} x i8> {{\n'
         f"  %0 = llvm.mlir.zero : !llvm.array<{size} x i8>\n"
         f"  llvm.return %0 : !llvm.array<{size} x i8>\n}}"

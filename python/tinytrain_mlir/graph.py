@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from . import ir
-from .dialects import func, tinytrain
 from .dialects import arith as arith_dialect
+from .dialects import func, tinytrain
 from .errors import ModelError
 from .frontends.graph_builder import Array, ParamLayout, Shape
 
@@ -103,9 +103,7 @@ class Graph:
 
 
 def _layout_to_json(layout: ParamLayout) -> list[list[int]]:
-    return [
-        list(x) for x in (layout.torch_shape, layout.view, layout.permutation, layout.ir_shape)
-    ]
+    return [list(x) for x in (layout.torch_shape, layout.view, layout.permutation, layout.ir_shape)]
 
 
 def _layout_from_json(data: list[list[int]]) -> ParamLayout:
@@ -159,7 +157,9 @@ class MlirBuilder:
     def input(self, name: str, shape: Shape, dtype: str) -> Tensor:
         """Adds the input."""
         if self._input is not None:
-            raise ModelError("expected a model with one input tensor, got several: concatenate them")
+            raise ModelError(
+                "expected a model with one input tensor, got several: concatenate them"
+            )
         self._input = Port(name, image_layout(shape))
         return self._argument(shape)
 

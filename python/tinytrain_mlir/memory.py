@@ -40,7 +40,9 @@ class Memory:
         return cls(sizes, flags, timeline)
 
     def _sum(self, flag: int, wanted: bool) -> int:
-        return sum(size for n, size in self.sections.items() if bool(self.flags[n] & flag) == wanted)
+        return sum(
+            size for n, size in self.sections.items() if bool(self.flags[n] & flag) == wanted
+        )
 
     @property
     def arena_bytes(self) -> int:

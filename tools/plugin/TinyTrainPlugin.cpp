@@ -16,13 +16,10 @@
 extern "C" LLVM_ATTRIBUTE_VISIBILITY_DEFAULT mlir::DialectPluginLibraryInfo
 mlirGetDialectPluginInfo() {
   return {MLIR_PLUGIN_API_VERSION, "TinyTrain", LLVM_VERSION_STRING,
-          [](mlir::DialectRegistry *registry) {
-            tinytrain::registerTinyTrainDialect(*registry);
-          }};
+          [](mlir::DialectRegistry *registry) { tinytrain::registerTinyTrainDialect(*registry); }};
 }
 
-extern "C" LLVM_ATTRIBUTE_VISIBILITY_DEFAULT mlir::PassPluginLibraryInfo
-mlirGetPassPluginInfo() {
+extern "C" LLVM_ATTRIBUTE_VISIBILITY_DEFAULT mlir::PassPluginLibraryInfo mlirGetPassPluginInfo() {
   return {MLIR_PLUGIN_API_VERSION, "TinyTrainPasses", LLVM_VERSION_STRING,
           [] { tinytrain::registerTinyTrainPassesAndPipelines(); }};
 }

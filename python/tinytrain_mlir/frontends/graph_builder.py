@@ -72,16 +72,22 @@ class ParamLayout:
         if self.ir_shape != self.permuted_shape:
             return None
         composed = tuple(self.permutation[d] for d in permutation)
-        return ParamLayout(self.torch_shape, self.view, composed, tuple(self.view[d] for d in composed))
+        return ParamLayout(
+            self.torch_shape, self.view, composed, tuple(self.view[d] for d in composed)
+        )
 
     def to_ir(self, array: Array) -> Array:
         """The graph's array for a framework array of shape ``torch_shape``."""
-        return np.ascontiguousarray(array.reshape(self.view).transpose(self.permutation)).reshape(self.ir_shape)
+        return np.ascontiguousarray(array.reshape(self.view).transpose(self.permutation)).reshape(
+            self.ir_shape
+        )
 
     def to_torch(self, array: Array) -> Array:
         """The framework's array for a graph array of shape ``ir_shape``."""
         inverse = tuple(int(d) for d in np.argsort(self.permutation))
-        return np.ascontiguousarray(array.reshape(self.permuted_shape).transpose(inverse)).reshape(self.torch_shape)
+        return np.ascontiguousarray(array.reshape(self.permuted_shape).transpose(inverse)).reshape(
+            self.torch_shape
+        )
 
 
 class GraphBuilder(Protocol[V]):
@@ -144,6 +150,8 @@ class GraphBuilder(Protocol[V]):
     def reshape(self, x: V, shape: Shape) -> V: ...
     def transpose(self, x: V, permutation: tuple[int, ...]) -> V: ...
     def broadcast(self, x: V, shape: Shape, dims: tuple[int, ...]) -> V: ...
-    def slice(self, x: V, offsets: tuple[int, ...], sizes: tuple[int, ...], strides: tuple[int, ...]) -> V: ...
+    def slice(
+        self, x: V, offsets: tuple[int, ...], sizes: tuple[int, ...], strides: tuple[int, ...]
+    ) -> V: ...
     def pad(self, x: V, low: tuple[int, ...], high: tuple[int, ...], value: float) -> V: ...
     def concat(self, xs: Sequence[V], axis: int) -> V: ...

@@ -21,8 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import (
+    DTypeError,
+    ExportError,
+    MissingExtraError,
+    ModelError,
+    ShapeError,
+    UnsupportedOpError,
+)
 from . import torch_layer_ops, torch_tensor_ops  # noqa: F401 (they register their rules)
-from ..errors import DTypeError, ExportError, MissingExtraError, ModelError, ShapeError, UnsupportedOpError
 from .graph_builder import Array, GraphBuilder, ParamLayout, Shape, V
 from .torch_rules import RULES, BatchNorm, Op, Unsupported, bias_name, hint
 from .torch_tensors import Activation, Constant, Lowering, Parameter, Reshaped, default_order
@@ -34,7 +41,11 @@ _STATE = "tinytrain.state."  # an op of this name is a parameter or buffer
 _LITERAL = "tinytrain.literal."  # an op of this name is a constant tensor
 _SCOPE = "tinytrain-scope:"  # a stack frame in a file of this name tells the module's path
 _BATCH_NORM = "aten._native_batch_norm_legit_no_training"
-_FOLDS_BATCH_NORM = {"aten.conv2d": 4, "aten.conv2d.padding": 4, "aten.linear": 2}  # op → rank of its result
+_FOLDS_BATCH_NORM = {
+    "aten.conv2d": 4,
+    "aten.conv2d.padding": 4,
+    "aten.linear": 2,
+}  # op → rank of its result
 _DECOMPOSED = ("einsum", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle")
 _TENSOR_TYPE = re.compile(r"!torch\.vtensor<\[([^\]]*)\]")
 
@@ -78,7 +89,9 @@ def _toolchain() -> _Toolchain:
 
 
 def import_torch(
-    model: torch.nn.Module, example_inputs: Sequence[torch.Tensor] | torch.Tensor, builder: GraphBuilder[V]
+    model: torch.nn.Module,
+    example_inputs: Sequence[torch.Tensor] | torch.Tensor,
+    builder: GraphBuilder[V],
 ) -> None:
     """Translates a PyTorch model, in eval mode, into calls of ``builder``.
 
@@ -112,14 +125,22 @@ def _checked_inputs(tools: _Toolchain, example_inputs: Any) -> tuple[torch.Tenso
     tensor = tools.torch.Tensor
     inputs = (example_inputs,) if isinstance(example_inputs, tensor) else example_inputs
     if not isinstance(inputs, Sequence) or not all(isinstance(x, tensor) for x in inputs):
-        kinds = [type(x).__name__ for x in inputs] if isinstance(inputs, Sequence) else type(inputs).__name__
-        raise ModelError(f"example_inputs must be a torch.Tensor or a sequence of them, not {kinds}")
+        kinds = (
+            [type(x).__name__ for x in inputs]
+            if isinstance(inputs, Sequence)
+            else type(inputs).__name__
+        )
+        raise ModelError(
+            f"example_inputs must be a torch.Tensor or a sequence of them, not {kinds}"
+        )
     if not inputs:
         raise ModelError("example_inputs is empty: a model needs at least one input tensor")
     for i, x in enumerate(inputs):
         _check_dtype(tools, f"example input {i}", x)
         if 0 in x.shape:
-            raise ShapeError(f"example input {i} has shape {list(x.shape)}: every dim must be at least 1")
+            raise ShapeError(
+                f"example input {i} has shape {list(x.shape)}: every dim must be at least 1"
+            )
     return tuple(x.detach().to("cpu") for x in inputs)
 
 
@@ -133,11 +154,15 @@ def _check_state(tools: _Toolchain, model: torch.nn.Module) -> None:
     for kind, named in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
         for name, x in named:
             if isinstance(x, tools.torch.nn.parameter.UninitializedTensorMixin):
-                raise ShapeError(f"{kind} {name!r} has no shape yet: run the model once before importing it")
+                raise ShapeError(
+                    f"{kind} {name!r} has no shape yet: run the model once before importing it"
+                )
             if kind == "parameter" or x.is_floating_point() or x.is_complex():
                 _check_dtype(tools, f"{kind} {name!r}", x)
                 if not bool(tools.torch.isfinite(x).all()):
-                    raise ModelError(f"{kind} {name!r} contains NaN or infinity: retrain or reload it")
+                    raise ModelError(
+                        f"{kind} {name!r} contains NaN or infinity: retrain or reload it"
+                    )
 
 
 def _first_line(exc: BaseException) -> str:
@@ -186,7 +211,9 @@ def _export(tools: _Toolchain, model: torch.nn.Module, inputs: tuple[torch.Tenso
         raise ModelError(f"the model changes its inputs {names} in place: work on x.clone()")
     outputs = [spec for spec in signature.output_specs if spec.kind.name == "USER_OUTPUT"]
     if len(outputs) != 1 or type(outputs[0].arg).__name__ != "TensorArgument":
-        raise ModelError(f"the model must return exactly one tensor, but returns {len(outputs)} values: wrap it")
+        raise ModelError(
+            f"the model must return exactly one tensor, but returns {len(outputs)} values: wrap it"
+        )
     return program
 
 
@@ -200,7 +227,8 @@ class _State:
         for name, parameter in model.named_parameters(remove_duplicate=False):
             self._first_names.setdefault(id(parameter), name)
         self._names = {
-            name: self._first_names[id(parameter)] for name, parameter in model.named_parameters(remove_duplicate=False)
+            name: self._first_names[id(parameter)]
+            for name, parameter in model.named_parameters(remove_duplicate=False)
         }
 
     @property
@@ -252,7 +280,9 @@ def _to_mlir(tools: _Toolchain, program: Any, state: _State) -> Any:
             dims = ",".join(str(n) for n in literal.shape)
             element = {"torch.float32": "f32", "torch.uint8": "ui8"}.get(str(literal.dtype), "si64")
             literal = literal if element != "si64" else literal.to(tools.torch.int64)
-            return stand_in(state.add_literal(literal), ir.Type.parse(f"!torch.vtensor<[{dims}],{element}>"))
+            return stand_in(
+                state.add_literal(literal), ir.Type.parse(f"!torch.vtensor<[{dims}],{element}>")
+            )
 
     for node in program.graph.nodes:
         modules = list((node.meta.get("nn_module_stack") or {}).values())
@@ -279,7 +309,12 @@ class _Walk:
     """Translates the ops of a function in order; errors are gathered."""
 
     def __init__(
-        self, tools: _Toolchain, function: Any, program: Any, state: _State, builder: GraphBuilder[Any]
+        self,
+        tools: _Toolchain,
+        function: Any,
+        program: Any,
+        state: _State,
+        builder: GraphBuilder[Any],
     ) -> None:
         self._tools = tools
         self._module, self._function = function
@@ -303,7 +338,9 @@ class _Walk:
             self._environment[argument] = Activation(value, shape, order)
         operations = [op.operation for op in block.operations]
         leaves = [op for op in operations if self._bind_leaf(op)]
-        self._uses = Counter(_name(op) for op in leaves for result in op.results for _ in result.uses)
+        self._uses = Counter(
+            _name(op) for op in leaves for result in op.results for _ in result.uses
+        )
         done = set(leaves)
         for op in operations:
             if op in done:
@@ -314,7 +351,9 @@ class _Walk:
                 self._translate(op)
         if self._errors:
             count = f"{len(self._errors)} op{'s' if len(self._errors) > 1 else ''}"
-            raise UnsupportedOpError("\n".join([f"the model uses {count} without a translation:", *self._errors]))
+            raise UnsupportedOpError(
+                "\n".join([f"the model uses {count} without a translation:", *self._errors])
+            )
         self._builder.output([self._lowering.value(result, default_order(len(result.shape)))])
 
     def _bind_leaf(self, op: Any) -> bool:
@@ -327,7 +366,9 @@ class _Walk:
             self._environment[op.results[0]] = self._state.tensor(name)
         elif op.name == "torch.vtensor.literal":
             self._environment[op.results[0]] = Constant(np.array(op.attributes["value"]))
-        elif op.name == "torch.prim.ListConstruct" and all(v in self._environment for v in op.operands):
+        elif op.name == "torch.prim.ListConstruct" and all(
+            v in self._environment for v in op.operands
+        ):
             self._environment[op.results[0]] = [self._environment[v] for v in op.operands]
         else:
             return False
@@ -359,10 +400,14 @@ class _Walk:
             values = [self._placeholder(v, shape) for v, shape in zip(results, shapes, strict=True)]
         for result, value, shape in zip(results, values, shapes, strict=False):
             if shape is not None and value is not None and value.shape != shape:
-                raise AssertionError(f"{name} at {location}: translated to shape {value.shape}, expected {shape}")
+                raise AssertionError(
+                    f"{name} at {location}: translated to shape {value.shape}, expected {shape}"
+                )
             self._environment[result] = value
 
-    def _evaluate(self, op: Any, name: str, arguments: list[Any], shapes: tuple[Shape, ...]) -> list[Any]:
+    def _evaluate(
+        self, op: Any, name: str, arguments: list[Any], shapes: tuple[Shape, ...]
+    ) -> list[Any]:
         """The results of one op: computed now if all operands are known, else by the op's rule."""
         if op in self._folded:
             return [arguments[0], None, None]
@@ -372,7 +417,9 @@ class _Walk:
             raise Unsupported(hint(name))
         for result in op.results:
             if _TENSOR_TYPE.match(str(result.type)) and not str(result.type).endswith(",f32>"):
-                raise Unsupported(f"computes {str(result.type).rpartition(',')[2][:-1]}: keep all values in float32")
+                raise Unsupported(
+                    f"computes {str(result.type).rpartition(',')[2][:-1]}: keep all values in float32"
+                )
         norm = self._batch_norm_to_fold(op, name, arguments)
         result = RULES[name](self._lowering, Op(name, shapes, norm), *arguments)
         if isinstance(result, list) and len(op.results) == 1:
@@ -389,7 +436,10 @@ class _Walk:
         operands = list(users[0].operands)[1:]
         if not self._is_own(weight) or not (bias is None or self._is_own(bias)):
             return None
-        if any(isinstance(self._environment.get(v, ...), Activation | Reshaped | EllipsisType) for v in operands):
+        if any(
+            isinstance(self._environment.get(v, ...), Activation | Reshaped | EllipsisType)
+            for v in operands
+        ):
             return None
         if bias is None and bias_name(weight.name) in self._state.names:
             return None
@@ -414,7 +464,9 @@ class _Walk:
             if torch.Tag.nondeterministic_seeded in function.tags:
                 raise Unsupported("random values are not supported: make them an input or a buffer")
             keyword_only = {
-                a.name: v for a, v in zip(function._schema.arguments, arguments, strict=True) if a.kwarg_only
+                a.name: v
+                for a, v in zip(function._schema.arguments, arguments, strict=True)
+                if a.kwarg_only
             }
             positional = arguments[: len(arguments) - len(keyword_only)]
             known = {key: self._known(v) for key, v in keyword_only.items()}
@@ -429,7 +481,9 @@ class _Walk:
 
     def _known(self, value: Any) -> Any:
         if isinstance(value, Constant):
-            return self._tools.torch.from_numpy(np.ascontiguousarray(value.array).reshape(value.shape))
+            return self._tools.torch.from_numpy(
+                np.ascontiguousarray(value.array).reshape(value.shape)
+            )
         if isinstance(value, list):
             return [self._known(v) for v in value]
         return value
@@ -450,7 +504,9 @@ class _Walk:
             return None
         dims = [n for n in match[1].split(",") if n]
         if not all(n.isdigit() for n in dims):
-            raise ShapeError(f"{what} has the dynamic shape [{match[1]}]: every dim must be known at compile time")
+            raise ShapeError(
+                f"{what} has the dynamic shape [{match[1]}]: every dim must be known at compile time"
+            )
         return tuple(int(n) for n in dims)
 
     def _location(self, op: Any) -> _Location:

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from .graph_builder import Shape
-from .torch_rules import BatchNorm, Op, Unsupported, bias_name, from_nhwc, image_value, known_array, pair, rule
+from .torch_rules import (
+    BatchNorm,
+    Op,
+    Unsupported,
+    bias_name,
+    from_nhwc,
+    image_value,
+    known_array,
+    pair,
+    rule,
+)
 from .torch_tensor_ops import add, scale
 from .torch_tensors import (
     NHWC,
@@ -36,12 +46,22 @@ def _fold(op: Op, weight: Any, bias: Any) -> tuple[Any, Any]:
     offset = norm.shift if bias is None else norm.shift + known_array(bias) * norm.scale
     name = bias.name if isinstance(bias, Parameter) else bias_name(weight.name)
     layout = weight.layout.identity(offset.shape)
-    return replace(weight, array=array.astype(np.float32)), Parameter(name, offset.astype(np.float32), layout)
+    return replace(weight, array=array.astype(np.float32)), Parameter(
+        name, offset.astype(np.float32), layout
+    )
 
 
 @rule("aten.conv2d", "aten.conv2d.padding")
 def _conv2d(
-    ctx: Lowering, op: Op, x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+    ctx: Lowering,
+    op: Op,
+    x: Tensor,
+    weight: Tensor,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
 ) -> Tensor:
     image = image_value(ctx, x)
     kernel, dilations = weight.shape[2:], pair(dilation)
@@ -55,7 +75,8 @@ def _conv2d(
     depthwise = 1 < groups == x.shape[1] == weight.shape[0]
     filters = ctx.value(weight, (1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
     return ctx.bias_add(
-        from_nhwc(ctx.builder.conv2d(image, filters, pair(stride), sides, dilations, int(groups))), bias
+        from_nhwc(ctx.builder.conv2d(image, filters, pair(stride), sides, dilations, int(groups))),
+        bias,
     )
 
 
@@ -67,7 +88,15 @@ def _linear(ctx: Lowering, op: Op, x: Tensor, weight: Tensor, bias: Any) -> Tens
 
 @rule("aten._native_batch_norm_legit_no_training")
 def _batch_norm(
-    ctx: Lowering, op: Op, x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, momentum: float, eps: float
+    ctx: Lowering,
+    op: Op,
+    x: Tensor,
+    weight: Any,
+    bias: Any,
+    mean: Any,
+    var: Any,
+    momentum: float,
+    eps: float,
 ) -> list[Any]:
     norm = BatchNorm.of(weight, bias, mean, var, eps)
     channel = (-1, *(1 for _ in x.shape[2:]))
@@ -102,7 +131,9 @@ def _stack(ctx: Lowering, x: Tensor, batch: Shape) -> Tensor:
 
 
 @rule("aten.addmm", "aten.baddbmm")
-def _addmm(ctx: Lowering, op: Op, bias: Tensor, a: Tensor, b: Tensor, beta: float, alpha: float) -> Tensor:
+def _addmm(
+    ctx: Lowering, op: Op, bias: Tensor, a: Tensor, b: Tensor, beta: float, alpha: float
+) -> Tensor:
     return add(ctx, op, scale(ctx, _matmul(ctx, op, a, b), float(alpha)), bias, beta)
 
 
@@ -127,7 +158,9 @@ def _attention(
     scores = _matmul(ctx, Op(op.name, (shape,)), scale(ctx, q, factor), ctx.permute(k, swap))
     if mask is not None:
         if not isinstance(mask, Constant) or mask.array.dtype == np.bool_:
-            raise Unsupported("an attention mask must be a float buffer that is added to the scores")
+            raise Unsupported(
+                "an attention mask must be a float buffer that is added to the scores"
+            )
         scores = add(ctx, op, scores, mask, 1)
     return _matmul(ctx, op, softmax(ctx, op, scores, -1, None), v)
 
@@ -154,7 +187,11 @@ def _log_softmax(ctx: Lowering, op: Op, x: Tensor, dim: int, _: Any) -> Tensor:
 
 
 def _reduce(
-    ctx: Lowering, op: Op, x: Tensor, dims: Sequence[int] | None, emit: Callable[[Any, tuple[int, ...]], Any]
+    ctx: Lowering,
+    op: Op,
+    x: Tensor,
+    dims: Sequence[int] | None,
+    emit: Callable[[Any, tuple[int, ...]], Any],
 ) -> Tensor:
     x = ctx.activation(x)
     rank = len(x.shape)
@@ -167,7 +204,13 @@ def _reduce(
 
 @rule("aten.sum", "aten.mean")
 def _reduce_all(ctx: Lowering, op: Op, x: Tensor, _: Any) -> Tensor:
-    return _reduce(ctx, op, x, None, ctx.builder.reduce_sum if op.name == "aten.sum" else ctx.builder.reduce_mean)
+    return _reduce(
+        ctx,
+        op,
+        x,
+        None,
+        ctx.builder.reduce_sum if op.name == "aten.sum" else ctx.builder.reduce_mean,
+    )
 
 
 @rule("aten.sum.dim_IntList")
@@ -193,20 +236,35 @@ def _global_pool(ctx: Lowering, op: Op, x: Tensor) -> Tensor:
 
 
 def _window(
-    op: Op, x: Tensor, kernel: Any, stride: Any, padding: Any, dilations: tuple[int, int], ceil_mode: bool
+    op: Op,
+    x: Tensor,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilations: tuple[int, int],
+    ceil_mode: bool,
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
     """Kernel, strides and (top, bottom, left, right); in ceil mode the far sides grow to fit the last window."""
     size, strides, near = pair(kernel), pair(stride or kernel), pair(padding)
     far = list(near)
     if ceil_mode:
         for i, (n, out) in enumerate(zip(x.shape[2:], op.shapes[0][2:], strict=True)):
-            far[i] = max(far[i], (out - 1) * strides[i] + dilations[i] * (size[i] - 1) + 1 - n - near[i])
+            far[i] = max(
+                far[i], (out - 1) * strides[i] + dilations[i] * (size[i] - 1) + 1 - n - near[i]
+            )
     return size, strides, (near[0], far[0], near[1], far[1])
 
 
 @rule("aten.max_pool2d")
 def _max_pool(
-    ctx: Lowering, op: Op, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    ctx: Lowering,
+    op: Op,
+    x: Tensor,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
 ) -> Tensor:
     image, dilations = image_value(ctx, x), pair(dilation)
     size, strides, sides = _window(op, x, kernel, stride, padding, dilations, ceil_mode)
@@ -228,7 +286,9 @@ def _avg_pool(
     image = image_value(ctx, x)
     size, strides, sides = _window(op, x, kernel, stride, padding, (1, 1), ceil_mode)
     if sides[1] != sides[0] or sides[3] != sides[2]:
-        raise Unsupported("a window of ceil_mode=True leaves the image: use ceil_mode=False, or pad the input")
+        raise Unsupported(
+            "a window of ceil_mode=True leaves the image: use ceil_mode=False, or pad the input"
+        )
     pooled = ctx.builder.avg_pool(image, size, strides, sides, bool(count_include_pad or divisor))
     return scale(ctx, from_nhwc(pooled), size[0] * size[1] / divisor if divisor else 1.0)
 
@@ -240,7 +300,9 @@ def _adaptive_avg_pool(ctx: Lowering, op: Op, x: Tensor, size: Any) -> Tensor:
     if out == (1, 1):
         return _global_pool(ctx, op, x)
     if extent[0] % out[0] or extent[1] % out[1]:
-        raise Unsupported(f"cannot pool {list(extent)} to {list(out)} evenly: choose an output size that divides it")
+        raise Unsupported(
+            f"cannot pool {list(extent)} to {list(out)} evenly: choose an output size that divides it"
+        )
     kernel = (extent[0] // out[0], extent[1] // out[1])
     if kernel == (1, 1):
         return x

@@ -35,7 +35,9 @@ class BatchNorm:
         """From the op's operands: known tensors of one dim; weight and bias may be None."""
         known = [None if v is None else known_array(v) for v in (weight, bias, mean, variance)]
         if known[2] is None or known[3] is None:
-            raise Unsupported("normalizes with the batch's own statistics: use track_running_stats=True and eval mode")
+            raise Unsupported(
+                "normalizes with the batch's own statistics: use track_running_stats=True and eval mode"
+            )
         scale = (1.0 if known[0] is None else known[0]) / np.sqrt(known[3] + eps)
         return BatchNorm(scale, (0.0 if known[1] is None else known[1]) - known[2] * scale)
 
@@ -99,7 +101,9 @@ def known_array(x: Tensor) -> Array:
         case Parameter():
             return x.layout.to_ir(x.array).astype(np.float64)
         case _:
-            raise Unsupported("needs statistics that are buffers or parameters, not computed values")
+            raise Unsupported(
+                "needs statistics that are buffers or parameters, not computed values"
+            )
 
 
 def pair(values: Sequence[int]) -> tuple[int, int]:
@@ -108,7 +112,9 @@ def pair(values: Sequence[int]) -> tuple[int, int]:
 
 def image_value(ctx: Lowering, x: Tensor) -> Any:
     if len(x.shape) != 4:
-        raise Unsupported(f"needs a batch of images [N, C, H, W], not shape {list(x.shape)}: add the missing dim")
+        raise Unsupported(
+            f"needs a batch of images [N, C, H, W], not shape {list(x.shape)}: add the missing dim"
+        )
     return ctx.value(x, NHWC)
 
 

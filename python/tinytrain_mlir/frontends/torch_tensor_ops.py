@@ -91,7 +91,9 @@ def _div(ctx: Lowering, op: Op, x: Any, y: Any) -> Tensor:
     number = _scalar(y, x)
     if number is not None and number != 0.0:
         return scale(ctx, x, 1.0 / number)
-    return ctx.binary(x, Constant(np.array(y)) if isinstance(y, int | float) else y, ctx.builder.div)
+    return ctx.binary(
+        x, Constant(np.array(y)) if isinstance(y, int | float) else y, ctx.builder.div
+    )
 
 
 @rule("aten.reciprocal")
@@ -127,7 +129,9 @@ def _relu6(ctx: Lowering, op: Op, x: Tensor) -> Tensor:
 
 
 @rule("aten.hardtanh", "aten.clamp")
-def _clamp_between(ctx: Lowering, op: Op, x: Tensor, low: float | None, high: float | None) -> Tensor:
+def _clamp_between(
+    ctx: Lowering, op: Op, x: Tensor, low: float | None, high: float | None
+) -> Tensor:
     return clamp(ctx, x, low, high)
 
 
@@ -160,7 +164,14 @@ def _leaky_relu(ctx: Lowering, op: Op, x: Tensor, slope: float) -> Tensor:
 
 
 @rule("aten._to_copy", "aten.to.dtype", "aten.to.dtype_layout", "aten.type_as")
-@rule("aten.clone", "aten.contiguous", "aten.detach", "aten.alias", "aten.lift_fresh_copy", "aten.lift_fresh")
+@rule(
+    "aten.clone",
+    "aten.contiguous",
+    "aten.detach",
+    "aten.alias",
+    "aten.lift_fresh_copy",
+    "aten.lift_fresh",
+)
 def _identity(ctx: Lowering, op: Op, x: Tensor, *_: Any) -> Tensor:
     return x
 
@@ -175,7 +186,13 @@ def _dropout(ctx: Lowering, op: Op, x: Tensor, p: float, training: bool) -> Tens
 # Changes of shape
 
 
-@rule("aten.view", "aten.reshape", "aten._unsafe_view", "aten.flatten.using_ints", "aten.unflatten.int")
+@rule(
+    "aten.view",
+    "aten.reshape",
+    "aten._unsafe_view",
+    "aten.flatten.using_ints",
+    "aten.unflatten.int",
+)
 @rule("aten.squeeze", "aten.squeeze.dim", "aten.squeeze.dims", "aten.unsqueeze")
 def _reshape(ctx: Lowering, op: Op, x: Tensor, *_: Any) -> Tensor:
     return ctx.reshape(x, op.shapes[0])
@@ -234,7 +251,9 @@ def _take(ctx: Lowering, x: Tensor, dim: int, start: int, length: int, step: int
 
 
 @rule("aten.slice.Tensor")
-def _slice(ctx: Lowering, op: Op, x: Tensor, dim: int, start: int | None, end: int | None, step: int) -> Tensor:
+def _slice(
+    ctx: Lowering, op: Op, x: Tensor, dim: int, start: int | None, end: int | None, step: int
+) -> Tensor:
     taken = range(x.shape[dim])[slice(start, end, step)]
     return _take(ctx, x, dim, taken.start, len(taken), step)
 
@@ -259,7 +278,9 @@ def _split(ctx: Lowering, op: Op, x: Tensor, *args: Any) -> list[Tensor]:
         size = {"aten.split.Tensor": args[0], "aten.chunk": -(-extent // args[0])}.get(op.name, 1)
         sizes = [min(size, extent - start) for start in range(0, extent, size)]
     starts = np.cumsum([0, *sizes[:-1]])
-    parts = [_take(ctx, x, dim, int(start), size) for start, size in zip(starts, sizes, strict=True)]
+    parts = [
+        _take(ctx, x, dim, int(start), size) for start, size in zip(starts, sizes, strict=True)
+    ]
     if op.name != "aten.unbind.int":
         return parts
     dim = normalize_dim(dim, len(x.shape))
@@ -272,7 +293,12 @@ def _constant_pad(ctx: Lowering, op: Op, x: Tensor, amounts: Sequence[int], fill
     pairs = list(zip(amounts[::2], amounts[1::2], strict=True))
     sides = [(0, 0)] * (rank - len(pairs)) + pairs[::-1]
     offsets = [max(-low, 0) for low, _ in sides]
-    x = ctx.slice(x, offsets, [n + min(a, 0) + min(b, 0) for n, (a, b) in zip(x.shape, sides, strict=True)], [1] * rank)
+    x = ctx.slice(
+        x,
+        offsets,
+        [n + min(a, 0) + min(b, 0) for n, (a, b) in zip(x.shape, sides, strict=True)],
+        [1] * rank,
+    )
     if x.shape == op.shapes[0]:
         return x
     x = ctx.activation(x)
@@ -281,7 +307,9 @@ def _constant_pad(ctx: Lowering, op: Op, x: Tensor, amounts: Sequence[int], fill
 
 
 @rule("aten.pad")
-def _pad(ctx: Lowering, op: Op, x: Tensor, amounts: Sequence[int], mode: str, fill: float | None) -> Tensor:
+def _pad(
+    ctx: Lowering, op: Op, x: Tensor, amounts: Sequence[int], mode: str, fill: float | None
+) -> Tensor:
     if mode != "constant":
         raise Unsupported(f"padding mode {mode!r} is not supported: use constant padding")
     return _constant_pad(ctx, op, x, amounts, fill or 0.0)

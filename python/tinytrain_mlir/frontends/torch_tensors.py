@@ -146,7 +146,9 @@ class Lowering:
         """The graph's value of the tensor with its dims in ``order`` (PyTorch's, if not given)."""
         order = tuple(range(len(x.shape))) if order is None else order
         if isinstance(x, Constant):
-            return self.builder.constant(np.asarray(x.array.transpose(order), np.float32, order="C"))
+            return self.builder.constant(
+                np.asarray(x.array.transpose(order), np.float32, order="C")
+            )
         if isinstance(x, Parameter):
             layout = x.layout.permute(order)
             if layout is not None:
@@ -159,7 +161,9 @@ class Lowering:
         if x.order == order:
             return x
         if [d for d in x.order if x.shape[d] != 1] == [d for d in order if x.shape[d] != 1]:
-            return Activation(self._reshape_value(x.value, tuple(x.shape[d] for d in order)), x.shape, order)
+            return Activation(
+                self._reshape_value(x.value, tuple(x.shape[d] for d in order)), x.shape, order
+            )
         permutation = tuple(x.order.index(d) for d in order)
         return Activation(self.builder.transpose(x.value, permutation), x.shape, order)
 
@@ -191,7 +195,11 @@ class Lowering:
         return value if tuple(value.shape) == shape else self.builder.reshape(value, shape)
 
     def _transpose_value(self, value: Any, permutation: Order) -> Any:
-        return value if permutation == tuple(range(len(permutation))) else self.builder.transpose(value, permutation)
+        return (
+            value
+            if permutation == tuple(range(len(permutation)))
+            else self.builder.transpose(value, permutation)
+        )
 
     # Changes of shape
 
@@ -212,7 +220,9 @@ class Lowering:
                 order = _reshaped_order(x, dims)
                 if order is None:
                     return Reshaped(x, dims)
-                return Activation(self._reshape_value(x.value, tuple(dims[d] for d in order)), dims, order)
+                return Activation(
+                    self._reshape_value(x.value, tuple(dims[d] for d in order)), dims, order
+                )
 
     def permute(self, x: Tensor, dims: Sequence[int]) -> Tensor:
         """PyTorch's permute: dim ``j`` of the result is dim ``dims[j]`` of ``x``."""
@@ -227,7 +237,9 @@ class Lowering:
         shape = tuple(x.shape[d] for d in permutation)
         return Activation(x.value, shape, tuple(permutation.index(d) for d in x.order))
 
-    def slice(self, x: Tensor, offsets: Sequence[int], sizes: Sequence[int], strides: Sequence[int]) -> Tensor:
+    def slice(
+        self, x: Tensor, offsets: Sequence[int], sizes: Sequence[int], strides: Sequence[int]
+    ) -> Tensor:
         """Takes ``sizes[d]`` elements of each dim, ``strides[d]`` apart, from ``offsets[d]`` on."""
         if tuple(sizes) == x.shape:
             return x
@@ -263,7 +275,9 @@ class Lowering:
     def binary(self, x: Tensor, y: Tensor, emit: Callable[[Any, Any], Any]) -> Activation:
         """An elementwise op of two operands, broadcast by PyTorch's rules."""
         shape, order, x, y = self.common_order(x, y)
-        return Activation(emit(self.broadcast(x, shape, order), self.broadcast(y, shape, order)), shape, order)
+        return Activation(
+            emit(self.broadcast(x, shape, order), self.broadcast(y, shape, order)), shape, order
+        )
 
     def common_order(self, x: Tensor, y: Tensor) -> tuple[Shape, Order, Tensor, Tensor]:
         """The shape of an elementwise result, the order that moves least, and the operands for it."""
@@ -277,7 +291,11 @@ class Lowering:
 
     def bias_add(self, x: Activation, bias: Tensor | None) -> Activation:
         """Adds a bias of one dim along the graph's last dim."""
-        return x if bias is None else replace(x, value=self.builder.bias_add(x.value, self.value(bias)))
+        return (
+            x
+            if bias is None
+            else replace(x, value=self.builder.bias_add(x.value, self.value(bias)))
+        )
 
     # Matrix products
 
@@ -291,10 +309,14 @@ class Lowering:
         rank, rows = len(x.shape), math.prod(x.shape[:-1])
         if x.order[-1] != rank - 1:
             x = self.ordered(x, tuple(range(rank)))
-        flat = Activation(self._reshape_value(x.value, (rows, x.shape[-1])), (rows, x.shape[-1]), (0, 1))
+        flat = Activation(
+            self._reshape_value(x.value, (rows, x.shape[-1])), (rows, x.shape[-1]), (0, 1)
+        )
         flat = self.bias_add(self.product(flat, self.permute(weight, (1, 0))), bias)
         shape = (*x.shape[:-1], weight.shape[0])
-        return Activation(self._reshape_value(flat.value, tuple(shape[d] for d in x.order)), shape, x.order)
+        return Activation(
+            self._reshape_value(flat.value, tuple(shape[d] for d in x.order)), shape, x.order
+        )
 
     def product(self, a: Tensor, b: Tensor) -> Activation:
         """a · b of two matrices, or of two stacks of equally many matrices."""

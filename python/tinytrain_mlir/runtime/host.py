@@ -30,7 +30,9 @@ class HostDevice:
 
     def call(self, function: str, *args: bytes | int) -> tuple[bytes, ...]:
         """See `Device.call`."""
-        buffers = [ctypes.create_string_buffer(a, a if isinstance(a, int) else len(a)) for a in args]
+        buffers = [
+            ctypes.create_string_buffer(a, a if isinstance(a, int) else len(a)) for a in args
+        ]
         self._function(function)(*buffers)
         return tuple(b.raw for a, b in zip(args, buffers) if isinstance(a, int))
 

@@ -6,8 +6,8 @@ import ctypes
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .counting import InstructionCounter
 from ..errors import EXTRA_HINT, EmulatorError, EmulatorTimeoutError, MissingToolError
+from .counting import InstructionCounter
 from .image import Image
 from .machine import CallResult, StackMeter, soft_arguments, split_arguments
 from .memory_map import MemoryMap, Region

@@ -1,0 +1,90 @@
+// RUN: tinytrain-opt %s --convert-tinytrain-to-linalg --tinytrain-lower-kernels=target=cortex-m7 --split-input-file --verify-diagnostics
+
+func.func @unbufferized(%x: tensor<8xf32>) -> tensor<8xf32> {
+  // expected-error@+1 {{'tinytrain.kernel' op has to be bufferized before it is lowered}}
+  %0 = tinytrain.kernel ins(%x) outs() : (tensor<8xf32>) -> tensor<8xf32> {
+  ^bb0(%a: tensor<8xf32>):
+    %1 = tinytrain.exp %a : (tensor<8xf32>) -> tensor<8xf32>
+    tinytrain.yield %1 : tensor<8xf32>
+  }
+  return %0 : tensor<8xf32>
+}
+
+// -----
+
+func.func @second_reduction(%x: memref<4x8xf32>, %y: memref<4xf32>) {
+  // expected-error@+1 {{'tinytrain.kernel' op cannot become one loop nest: 'linalg.generic' reduces after the root op}}
+  tinytrain.kernel ins(%x) outs(%y) : (memref<4x8xf32>, memref<4xf32>) -> () {
+  ^bb0(%a: tensor<4x8xf32>, %e: tensor<4xf32>):
+    %0 = tinytrain.exp %a : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %1 = tinytrain.reduce_sum %0 {dims = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4xf32>
+    tinytrain.yield %1 : tensor<4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @transposed(%x: memref<4x8xf32>, %y: memref<8x4xf32>) {
+  // expected-error@+1 {{'tinytrain.kernel' op cannot become one loop nest: 'linalg.generic' does not follow the root op element by element}}
+  tinytrain.kernel ins(%x) outs(%y) : (memref<4x8xf32>, memref<8x4xf32>) -> () {
+  ^bb0(%a: tensor<4x8xf32>, %e: tensor<8x4xf32>):
+    %0 = tinytrain.exp %a : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %1 = tinytrain.transpose %0 {permutation = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
+    tinytrain.yield %1 : tensor<8x4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @empty(%x: memref<8xf32>, %y: memref<8xf32>) {
+  // expected-error@+1 {{'tinytrain.kernel' op holds no linalg op}}
+  tinytrain.kernel ins(%x) outs(%y) : (memref<8xf32>, memref<8xf32>) -> () {
+  ^bb0(%a: tensor<8xf32>, %e: tensor<8xf32>):
+    tinytrain.yield %a : tensor<8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @argument_yielded(%x: memref<8xf32>, %y: memref<8xf32>) {
+  // expected-error@+1 {{'tinytrain.kernel' op yields a value that it does not compute}}
+  tinytrain.kernel ins(%x) outs(%y) : (memref<8xf32>, memref<8xf32>) -> () {
+  ^bb0(%a: tensor<8xf32>, %e: tensor<8xf32>):
+    %0 = tinytrain.exp %a : (tensor<8xf32>) -> tensor<8xf32>
+    tinytrain.yield %a : tensor<8xf32>
+  }
+  return
+}
+
+// -----
+
+// Padding is left out, so that it has to be neutral: zero in a sum.
+#window = affine_map<(i, j) -> (i + j)>
+#out = affine_map<(i, j) -> (i)>
+#tap = affine_map<(i, j) -> (j)>
+func.func @padding(%x: memref<8xf32>, %w: memref<3xf32>, %y: memref<8xf32>) {
+  tinytrain.kernel ins(%x, %w) outs(%y) : (memref<8xf32>, memref<3xf32>, memref<8xf32>) -> () {
+  ^bb0(%a: tensor<8xf32>, %k: tensor<3xf32>, %e: tensor<8xf32>):
+    %one = arith.constant 1.0 : f32
+    %zero = arith.constant 0.0 : f32
+    %pad = tensor.pad %a low[1] high[1] {
+    ^bb0(%i: index):
+      tensor.yield %one : f32
+    } : tensor<8xf32> to tensor<10xf32>
+    %empty = tensor.empty() : tensor<8xf32>
+    %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<8xf32>) -> tensor<8xf32>
+    // expected-error@+1 {{'linalg.generic' op reads a padding that would change its result}}
+    %0 = linalg.generic {indexing_maps = [#window, #tap, #out], iterator_types = ["parallel", "reduction"]}
+        ins(%pad, %k : tensor<10xf32>, tensor<3xf32>) outs(%init : tensor<8xf32>) {
+    ^bb0(%p: f32, %q: f32, %acc: f32):
+      %m = arith.mulf %p, %q : f32
+      %s = arith.addf %acc, %m : f32
+      linalg.yield %s : f32
+    } -> tensor<8xf32>
+    tinytrain.yield %0 : tensor<8xf32>
+  }
+  return
+}

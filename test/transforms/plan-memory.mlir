@@ -1,0 +1,91 @@
+// Lifetimes in, offsets and total out.
+// RUN: tinytrain-opt %s --tinytrain-plan-memory | FileCheck %s
+// RUN: tinytrain-opt %s --tinytrain-plan-memory=alignment=64 | FileCheck %s --check-prefix=WIDE
+// RUN: tinytrain-opt %s --tinytrain-plan-memory --mlir-pass-statistics --mlir-pass-statistics-display=list -o /dev/null 2>&1 | FileCheck %s --check-prefix=STATS
+
+// @step numbers its ops 0 to 8, its allocations first:
+//
+//   buffer  bytes   alive
+//   a          64  [4, 5]  largest: at 0
+//   b          32  [5, 6]  not over a: at 64
+//   c          32  [6, 7]  not over b, but a is dead: at 0
+//   d          12  [7, 8]  not over c: at 32
+//
+// Total: 64 + 32 = 96, as much as a and b need at 5, so that the plan is optimal. @other
+// needs 12 and 8 bytes at a time, the second buffer at the next multiple of 16: 24. The two
+// never run at the same time: the arena has max(96, 24) = 96 bytes.
+
+// With an alignment of 64, d stands at 64 and the second buffer of @other too: 64 + 8 = 72.
+
+// CHECK: module attributes {tinytrain.arena_bytes = 96 : i64
+// CHECK-SAME: {bytes = 64 : i64, first = 4 : i64, function = "step", last = 5 : i64, {{.*}}, offset = 0 : i64, type = memref<16xf32>}
+// CHECK-SAME: {bytes = 32 : i64, first = 5 : i64, function = "step", last = 6 : i64, {{.*}}, offset = 64 : i64, type = memref<8xf32>}
+// CHECK-SAME: {bytes = 32 : i64, first = 6 : i64, function = "step", last = 7 : i64, {{.*}}, offset = 0 : i64, type = memref<8xf32>}
+// CHECK-SAME: {bytes = 12 : i64, first = 7 : i64, function = "step", last = 8 : i64, {{.*}}, offset = 32 : i64, type = memref<3xf32>}
+// CHECK-SAME: {bytes = 12 : i64, {{.*}}, function = "other", {{.*}}, offset = 0 : i64, type = memref<1x3xf32>}
+// CHECK-SAME: {bytes = 8 : i64, {{.*}}, function = "other", {{.*}}, offset = 16 : i64, type = memref<8xi8>}
+// CHECK: memref.global "private" @arena : memref<96xi8> = uninitialized {alignment = 16 : i64
+
+// WIDE: module attributes {tinytrain.arena_bytes = 96 : i64
+// WIDE-SAME: function = "step", {{.*}}, offset = 64 : i64, type = memref<3xf32>}
+// WIDE-SAME: function = "other", {{.*}}, offset = 64 : i64, type = memref<8xi8>}
+// WIDE: memref.global "private" @arena : memref<96xi8> = uninitialized {alignment = 64 : i64
+
+// The buffer without a use is none.
+// STATS: PlanMemory
+// STATS-DAG: 96 arena-bytes
+// STATS-DAG: 96 bound-bytes
+// STATS-DAG: 6 buffers
+
+func.func private @load(memref<16xf32>, memref<16xf32>)
+func.func private @shrink(memref<16xf32>, memref<8xf32>)
+func.func private @keep(memref<8xf32>, memref<8xf32>)
+func.func private @reduce(memref<8xf32>, memref<3xf32>)
+func.func private @save(memref<3xf32>, memref<3xf32>)
+func.func private @bytes(memref<3xf32>, memref<8xi8>)
+
+// Inputs and outputs stay arguments.
+// CHECK-LABEL: func.func @step
+// CHECK-SAME: ([[X:%[a-z0-9]+]]: memref<16xf32>, [[Y:%[a-z0-9]+]]: memref<3xf32>)
+// CHECK-NOT: memref.alloc
+// CHECK-NEXT: [[ARENA:%.+]] = memref.get_global @arena : memref<96xi8>
+// CHECK-NEXT: [[OFFSETA:%.+]] = arith.constant 0 : index
+// CHECK-NEXT: [[A:%.+]] = memref.view [[ARENA]][[[OFFSETA]]][] : memref<96xi8> to memref<16xf32>
+// CHECK: [[OFFSETB:%.+]] = arith.constant 64 : index
+// CHECK-NEXT: [[B:%.+]] = memref.view {{%.+}}[[[OFFSETB]]][] : memref<96xi8> to memref<8xf32>
+// CHECK: [[OFFSETC:%.+]] = arith.constant 0 : index
+// CHECK-NEXT: [[C:%.+]] = memref.view {{%.+}}[[[OFFSETC]]][] : memref<96xi8> to memref<8xf32>
+// CHECK: [[OFFSETD:%.+]] = arith.constant 32 : index
+// CHECK-NEXT: [[D:%.+]] = memref.view {{%.+}}[[[OFFSETD]]][] : memref<96xi8> to memref<3xf32>
+// CHECK: call @load([[X]], [[A]])
+// CHECK: call @shrink([[A]], [[B]])
+// CHECK: call @keep([[B]], [[C]])
+// CHECK: call @reduce([[C]], [[D]])
+// CHECK: call @save([[D]], [[Y]])
+func.func @step(%x: memref<16xf32>, %y: memref<3xf32>) {
+  %a = memref.alloc() : memref<16xf32>
+  %b = memref.alloc() : memref<8xf32>
+  %c = memref.alloc() : memref<8xf32>
+  %d = memref.alloc() : memref<3xf32>
+  call @load(%x, %a) : (memref<16xf32>, memref<16xf32>) -> ()
+  call @shrink(%a, %b) : (memref<16xf32>, memref<8xf32>) -> ()
+  call @keep(%b, %c) : (memref<8xf32>, memref<8xf32>) -> ()
+  call @reduce(%c, %d) : (memref<8xf32>, memref<3xf32>) -> ()
+  call @save(%d, %y) : (memref<3xf32>, memref<3xf32>) -> ()
+  return
+}
+
+// A use through a view keeps the buffer alive.
+// CHECK-LABEL: func.func @other
+// CHECK-NOT: memref.alloc
+// CHECK: memref.get_global @arena
+// CHECK: call @bytes
+func.func @other(%x: memref<3xf32>) {
+  %unused = memref.alloc() : memref<64xf32>
+  %a = memref.alloc() : memref<1x3xf32>
+  %b = memref.alloc() : memref<8xi8>
+  %v = memref.collapse_shape %a [[0, 1]] : memref<1x3xf32> into memref<3xf32>
+  call @bytes(%v, %b) : (memref<3xf32>, memref<8xi8>) -> ()
+  call @save(%v, %x) : (memref<3xf32>, memref<3xf32>) -> ()
+  return
+}
