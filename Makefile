@@ -5,6 +5,7 @@
 #   make test     every test: lit, pytest, and the lint of the lit tests
 #   make lint     formatting, style, types
 #   make format   format the sources in place
+#   make docs     write the reference of ops and passes to build/docs
 #   make wheel    build the wheel and try it in a fresh environment
 #   make clean    remove what was built; `make distclean` removes .venv too
 #
@@ -23,6 +24,9 @@ PIP         := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET)
 EXTRAS      := dev,emulator,torch
 PYTEST_ARGS ?=
 DEMO_ARGS   ?=
+# The kit's table generator, with its include folder.
+KIT          = $(shell $(BIN)/python -c 'import mlir; print(mlir.__path__[0])')
+TBLGEN       = $(KIT)/bin/mlir-tblgen -I . -I $(KIT)/include
 
 # ccache, cmake and ninja are found on PATH; the last two come from PyPI.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -49,7 +53,7 @@ else
 endif
 INSTALLED := $(VENV)/.installed-$(INSTALL_AS)
 
-.PHONY: demo test lint format wheel clean distclean install
+.PHONY: demo test lint format docs wheel clean distclean install
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -69,6 +73,11 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix-only --exit-zero
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(CXX_SOURCES)
+
+docs: $(INSTALLED)
+	mkdir -p $(BUILD)/docs
+	$(TBLGEN) -gen-dialect-doc -dialect=tinytrain dialects/TinyTrainOps.td -o $(BUILD)/docs/dialect.md
+	$(TBLGEN) -gen-pass-doc lib/Passes.td -o $(BUILD)/docs/passes.md
 
 install: $(INSTALLED)
 

@@ -25,7 +25,7 @@ import tinytrain_mlir as tt
 def _median_ms(functions: list[Callable[[], object]], repeats: int) -> list[float]:
     times: list[list[float]] = [[] for _ in functions]
     for _ in range(repeats):
-        for function, list_ in zip(functions, times):
+        for function, list_ in zip(functions, times, strict=True):
             start = time.perf_counter()
             function()
             list_.append(1e3 * (time.perf_counter() - start))

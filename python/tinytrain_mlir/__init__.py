@@ -19,6 +19,7 @@ from .errors import TinyTrainError
 
 if TYPE_CHECKING:
     from .api import compile
+    from .frontends.tte import load_tte
     from .graph import Graph
     from .program import Program
     from .session import Session
@@ -37,6 +38,7 @@ __all__ = [
     "TinyTrainError",
     "__version__",
     "compile",
+    "load_tte",
     "targets",
 ]
 
@@ -45,6 +47,7 @@ _LAZY = {
     "Program": "program",
     "Session": "session",
     "compile": "api",
+    "load_tte": "frontends.tte",
 }
 
 

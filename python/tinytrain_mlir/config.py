@@ -7,11 +7,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Union
+from typing import Protocol, TypeAlias
 
 from .errors import ConfigError
 
-NeedsGrad = Union[bool, float, tuple[int, ...]]
+NeedsGrad: TypeAlias = bool | float | tuple[int, ...]
 """What of a parameter is trained: all, nothing, the first fraction or a set of channels."""
 
 
@@ -126,6 +126,54 @@ class SparseUpdate:
                     + (", …" if len(parameters) > 8 else "")
                 )
             result.update({name: _checked(pattern, value) for name in matches})
+        return result
+
+    @staticmethod
+    def from_tte(
+        *, n_bias_update: int, weight_idx: Sequence[int], ratio: Sequence[float]
+    ) -> TteScheme:
+        """A published scheme; see `TteScheme`."""
+        return TteScheme(n_bias_update, tuple(weight_idx), tuple(ratio))
+
+
+@dataclass(frozen=True)
+class TteScheme:
+    """A published sparse update scheme; the last layer, the classifier, is always trained.
+
+    Attributes:
+        n_bias_update: how many of the last convolutions train their bias.
+        weight_idx: numbers of the convolutions, in order of execution, that train weights.
+        ratio: for each of them, the fraction of input channels; 0 trains none.
+    """
+
+    n_bias_update: int
+    weight_idx: tuple[int, ...]
+    ratio: tuple[float, ...]
+
+    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+        """See `UpdatePolicy`."""
+        result = LastLayer().resolve(parameters)
+        head = [name for name, wanted in result.items() if wanted]
+        body = [name for name in parameters if name not in head]
+        weights = [name for name in body if name.endswith(".weight")]
+        biases = [name for name in body if name.endswith(".bias")]
+        if not 0 <= self.n_bias_update <= len(biases):
+            raise ConfigError(
+                f"TteScheme: expected n_bias_update in [0, {len(biases)}], got {self.n_bias_update}"
+            )
+        if len(self.weight_idx) != len(self.ratio):
+            raise ConfigError(
+                f"TteScheme: expected one ratio per weight_idx, got {len(self.ratio)} for "
+                f"{len(self.weight_idx)}"
+            )
+        result.update(dict.fromkeys(biases[len(biases) - self.n_bias_update :], True))
+        for index, ratio in zip(self.weight_idx, self.ratio, strict=True):
+            if not 0 <= index < len(weights) or not 0 <= ratio <= 1:
+                raise ConfigError(
+                    f"TteScheme: expected weight_idx in [0, {len(weights)}) and ratio in [0, 1], "
+                    f"got {index} and {ratio}"
+                )
+            result[weights[index]] = False if ratio == 0 else True if ratio == 1 else float(ratio)
         return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def _run(module: ir.Module, stage: str, pipeline: str) -> None:
     before = str(module)
     try:
         PassManager.parse(f"builtin.module({pipeline})").run(module.operation)
-    except ir.MLIRError as error:
+    except cast(Any, ir).MLIRError as error:
         first = str(error.error_diagnostics[0]) if error.error_diagnostics else str(error)
         folder = Path(tempfile.mkdtemp(prefix="tinytrain-reproducer-"))
         reproducer = folder / f"{stage}.mlir"
@@ -132,7 +133,7 @@ def _append_step(
     step.attributes["sym_name"] = ir.StringAttr.get("step")
     attrs = []
     for entry in ir.ArrayAttr(step.attributes["arg_attrs"]):
-        named = {item.name: item.attr for item in ir.DictAttr(entry)}
+        named = _dictionary(entry)
         if "tinytrain.param" in named:
             wanted = needs_grad[ir.StringAttr(named["tinytrain.param"]).value]
             named["tinytrain.needs_grad"] = _needs_grad_attr(wanted)
@@ -156,10 +157,11 @@ def _needs_grad_attr(value: NeedsGrad) -> ir.Attribute:
 
 
 def _entries(module: ir.Module, name: str) -> list[dict[str, ir.Attribute]]:
-    return [
-        {item.name: item.attr for item in ir.DictAttr(entry)}
-        for entry in ir.ArrayAttr(module.operation.attributes[name])
-    ]
+    return [_dictionary(entry) for entry in ir.ArrayAttr(module.operation.attributes[name])]
+
+
+def _dictionary(attr: ir.Attribute) -> dict[str, ir.Attribute]:
+    return {item.name: item.attr for item in cast(Any, ir.DictAttr(attr))}
 
 
 def _integer(attr: ir.Attribute) -> int:

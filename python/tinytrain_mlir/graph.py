@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class Graph:
             "output": [self.output.name, _layout_to_json(self.output.layout)],
         }
         arrays = {f"param:{name}": p.array for name, p in self.parameters.items()}
-        text = self.module.operation.get_asm(enable_debug_info=True)
+        text = str(self.module.operation.get_asm(enable_debug_info=True))
         path.write_text(text, encoding="utf-8")
         np.savez(path.with_suffix(".npz"), meta=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
 
@@ -122,7 +123,7 @@ def image_layout(shape: Shape) -> ParamLayout:
 class Tensor:
     """A value of the graph under construction."""
 
-    value: ir.Value
+    value: Any
 
     @property
     def shape(self) -> Shape:
@@ -177,8 +178,8 @@ class MlirBuilder:
                 splat = ir.FloatAttr.get(self._f32, float(data.flat[0]))
                 attr = ir.DenseElementsAttr.get_splat(type_, splat)
             else:
-                attr = ir.DenseElementsAttr.get(data, type=type_)
-            return Tensor(arith_dialect.ConstantOp(type_, attr).result)
+                attr = ir.DenseElementsAttr.get(cast(Any, data), type=type_)
+            return Tensor(cast(Any, arith_dialect).ConstantOp(type_, attr).result)
 
     def output(self, values: Sequence[Tensor]) -> None:
         """Ends the function."""
@@ -213,12 +214,12 @@ class MlirBuilder:
 
     # Ops ---------------------------------------------------------------------------
 
-    def _op(self, op: type[ir.OpView], *args: object, **kwargs: object) -> Tensor:
+    def _op(self, op: Any, *args: object, **kwargs: object) -> Tensor:
         values = [a.value if isinstance(a, Tensor) else a for a in args]
         with self._location, self._ip:
-            return Tensor(op(*values, **kwargs).results[0])  # type: ignore[arg-type]
+            return Tensor(op(*values, **kwargs).results[0])
 
-    def _typed(self, op: type[ir.OpView], shape: Shape, *args: object) -> Tensor:
+    def _typed(self, op: Any, shape: Shape, *args: object) -> Tensor:
         with self._location:
             type_ = ir.RankedTensorType.get(shape, self._f32)
         return self._op(op, type_, *args)

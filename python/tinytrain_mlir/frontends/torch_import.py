@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import EllipsisType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -259,7 +260,8 @@ class _State:
 
 
 def _array(tensor: torch.Tensor) -> Array:
-    return tensor.detach().cpu().contiguous().numpy().copy()
+    array: Array = tensor.detach().cpu().contiguous().numpy().copy()
+    return array
 
 
 def _to_mlir(tools: _Toolchain, program: Any, state: _State) -> Any:
@@ -325,7 +327,7 @@ class _Walk:
         self._environment: dict[Any, Any] = {}
         self._folded: set[Any] = set()
         self._errors: list[str] = []
-        self._library = os.path.dirname(os.path.abspath(str(tools.torch.__file__))) + os.sep
+        self._library = str(Path(str(tools.torch.__file__)).resolve().parent) + os.sep
 
     def run(self) -> None:
         """Calls the builder for inputs, ops and the output, or raises one error for all ops that failed."""

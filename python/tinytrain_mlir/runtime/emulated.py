@@ -78,7 +78,7 @@ class EmulatedDevice:
         self._run(function, *addresses)
         return tuple(
             self._machine.read(address, arg)
-            for address, arg in zip(addresses, args)
+            for address, arg in zip(addresses, args, strict=True)
             if isinstance(arg, int)
         )
 

@@ -34,7 +34,7 @@ class HostDevice:
             ctypes.create_string_buffer(a, a if isinstance(a, int) else len(a)) for a in args
         ]
         self._function(function)(*buffers)
-        return tuple(b.raw for a, b in zip(args, buffers) if isinstance(a, int))
+        return tuple(b.raw for a, b in zip(args, buffers, strict=True) if isinstance(a, int))
 
     def set_learning_rate(self, lr: float) -> None:
         """See `Device.set_learning_rate`."""

@@ -1,0 +1,307 @@
+"""Training runs against PyTorch: networks, optimizers, and what is trained.
+
+PyTorch trains in float64 from the same start. Networks at random start are chaotic: where a value
+lies within rounding of a ReLU's corner, its gradient comes or goes, in PyTorch's own f32 too. So
+learning rates are small. At each step the loss is within 1e-4 (relative). At the end every
+parameter is within 1e-3 of its largest value (at least 0.01), and what training changed of the
+network is within 2 % (L2 norm; 10 % for each parameter, plus the rounding of f32 at each step): a
+wrong gradient cannot hide behind a small learning rate.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from conftest import calibrate, fuse_bn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models import MobileNetV2, ResNet, SmallCNN, mlp, tiny_net
+from torch import nn
+
+import tinytrain_mlir as tt
+
+Network = Callable[[], tuple[nn.Module, tuple[int, ...]]]
+
+
+def small_cnn() -> tuple[nn.Module, tuple[int, ...]]:
+    return calibrate(SmallCNN(), (3, 16, 16)), (3, 16, 16)
+
+
+def resnet() -> tuple[nn.Module, tuple[int, ...]]:
+    return calibrate(ResNet(), (3, 12, 12)), (3, 12, 12)
+
+
+def mobilenet_32() -> tuple[nn.Module, tuple[int, ...]]:
+    return calibrate(MobileNetV2(0.35, 10), (3, 32, 32)), (3, 32, 32)
+
+
+def mobilenet_96() -> tuple[nn.Module, tuple[int, ...]]:
+    return calibrate(MobileNetV2(0.35, 10), (3, 96, 96)), (3, 96, 96)
+
+
+def perceptron() -> tuple[nn.Module, tuple[int, ...]]:
+    return mlp([20, 33, 16, 10]), (20,)
+
+
+def train_both(
+    network: tuple[nn.Module, tuple[int, ...]],
+    *,
+    batch: int = 1,
+    steps: int = 8,
+    lr: float = 1e-3,
+    rates: Sequence[float | None] | None = None,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    loss: str = "cross_entropy",
+    update: Any = None,
+    trained: Callable[[str], bool] = lambda name: True,
+    target: str = "host",
+) -> None:
+    """Trains a network with PyTorch and with the compiler, and compares.
+
+    Args:
+        network: the model in eval mode and the shape of one input.
+        rates: learning rate given to each step; None leaves it as it is.
+        trained: what `update` should train, by parameter name.
+    """
+    model, shape = network
+    reference = fuse_bn(model).double()
+    for name, parameter in reference.named_parameters():
+        parameter.requires_grad_(trained(name))
+    learnable = [p for p in reference.parameters() if p.requires_grad]
+    sgd = torch.optim.SGD(
+        learnable or [torch.zeros(1)], lr, momentum=momentum, weight_decay=weight_decay
+    )
+    program = tt.compile(
+        model,
+        torch.zeros(batch, *shape),
+        loss=loss,
+        optimizer=tt.SGD(lr, momentum, weight_decay),
+        update=update,
+        target=target,
+    )
+    start = {n: p.detach().clone().numpy() for n, p in reference.named_parameters()}
+    with program.load() as session:
+        before = session.parameters()
+        assert set(before) == set(start)
+        for step, rate in enumerate(rates if rates is not None else [None] * steps):
+            x = torch.randn(batch, *shape)
+            output = reference(x.double())
+            if loss == "mse":
+                y = torch.randn(output.shape)
+                value = F.mse_loss(output, y.double())
+            else:
+                y = torch.randint(10, (batch,))
+                value = F.cross_entropy(output, y)
+            if rate is not None:
+                sgd.param_groups[0]["lr"] = rate
+            if learnable:
+                sgd.zero_grad()
+                value.backward()  # type: ignore[no-untyped-call]
+                sgd.step()
+            got = session.step(x, y, lr=rate)
+            assert got == pytest.approx(value.item(), rel=1e-4), f"loss of step {step}"
+        after = session.parameters()
+    errors = [(0.0, 0.0)]
+    for name, parameter in reference.named_parameters():
+        wanted = parameter.detach().numpy()
+        if not trained(name):
+            np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+            continue
+        largest = max(np.abs(wanted).max(), 0.01)
+        assert np.abs(after[name] - wanted).max() <= 1e-3 * largest, name
+        change = wanted - start[name]
+        rounding = 1e-7 * steps * np.sqrt(wanted.size) * largest
+        error = np.linalg.norm(after[name].astype(np.float64) - before[name] - change)
+        norm = np.linalg.norm(change)
+        assert error <= 0.1 * norm + rounding, f"change of {name}"
+        errors.append((max(error - rounding, 0.0), norm))
+    error, norm = (np.linalg.norm(column) for column in zip(*errors, strict=True))
+    assert error <= 0.02 * norm, "change of all parameters"
+
+
+# Networks
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize(
+    ("network", "lr"), [(small_cnn, 2e-3), (resnet, 1e-3), (perceptron, 1e-2), (mobilenet_32, 1e-5)]
+)
+def test_network(network: Network, lr: float, batch: int) -> None:
+    train_both(network(), batch=batch, lr=lr)
+
+
+def test_mobilenet_at_96() -> None:
+    train_both(mobilenet_96(), lr=1e-5, steps=4)
+
+
+def test_mse() -> None:
+    train_both(small_cnn(), batch=2, loss="mse")
+
+
+def test_fifty_steps() -> None:
+    train_both(small_cnn(), steps=50)
+
+
+# Optimizers
+
+
+@pytest.mark.parametrize(
+    ("momentum", "weight_decay"), [(0.9, 0.0), (0.0, 0.05), (0.9, 0.05), (0.5, 0.001)]
+)
+def test_sgd_options(momentum: float, weight_decay: float) -> None:
+    train_both(resnet(), batch=2, lr=5e-4, momentum=momentum, weight_decay=weight_decay)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_learning_rate_at_run_time(momentum: float) -> None:
+    rates = [None, 2e-3, None, 1e-4, 3e-3, None, 1e-5]
+    train_both(perceptron(), lr=1e-3, rates=rates, momentum=momentum)
+
+
+def test_reset_restores_the_learning_rate_and_the_velocity() -> None:
+    program = tt.compile(mlp([4, 8, 3]), torch.zeros(2, 4), optimizer=tt.SGD(0.05, 0.9))
+    data = [(torch.randn(2, 4), torch.randint(3, (2,))) for _ in range(4)]
+    with program.load() as session:
+        first = [session.step(x, y) for x, y in data]
+        state = session.save()
+        session.step(*data[0], lr=1.0)
+        session.reset()
+        assert [session.step(x, y) for x, y in data] == first
+        assert session.save() == state
+
+
+# What is trained
+
+
+@settings(max_examples=6)
+@given(st.data())
+def test_needs_grad_at_random(data: st.DataObject) -> None:
+    network = data.draw(st.sampled_from([small_cnn, resnet]))()
+    names = [name for name, _ in fuse_bn(network[0]).named_parameters()]
+    wanted = {name: data.draw(st.booleans()) for name in names}
+    momentum = data.draw(st.sampled_from([0.0, 0.9]))
+    train_both(
+        network,
+        batch=2,
+        steps=4,
+        momentum=momentum,
+        update=tt.SparseUpdate(wanted),
+        trained=wanted.__getitem__,
+    )
+
+
+def test_needs_grad_of_mobilenet_blocks() -> None:
+    model, shape = mobilenet_32()
+    update = tt.SparseUpdate({"features.1[0-2].*": True, "*.bias": True, "features.0.*": False})
+
+    def trained(name: str) -> bool:
+        late = name.startswith(("features.10.", "features.11.", "features.12."))
+        return not name.startswith("features.0.") and (late or name.endswith(".bias"))
+
+    train_both((model, shape), steps=4, lr=1e-5, update=update, trained=trained)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.6, (0, 1, 2)])
+def test_a_fraction_of_the_input_channels(share: float | tuple[int, ...]) -> None:
+    """Trained channels change as with full update, the others stay bit-identical."""
+    model = tiny_net()
+    names = ["3.weight", "5.weight", "8.weight"]  # depthwise, 1x1, linear
+    x, y = torch.randn(2, 1, 8, 8), torch.tensor([0, 2])
+    states = []
+    for value in (True, share):
+        update = tt.SparseUpdate(dict.fromkeys(names, value))
+        with tt.compile(model, x, update=update).load() as session:
+            before = session.parameters()
+            session.step(x, y)
+            states.append(session.parameters())
+    full, part = states
+    for name in names:
+        axis = 0 if full[name].shape[1] == 1 else 1
+        channels = full[name].shape[axis]
+        count = len(share) if isinstance(share, tuple) else max(1, round(share * channels))
+        trained, frozen = np.split(np.arange(channels), [count])
+        np.testing.assert_array_equal(
+            part[name].take(frozen, axis), before[name].take(frozen, axis), err_msg=name
+        )
+        change = full[name] - before[name]
+        error = np.abs((part[name] - full[name]).take(trained, axis)).max()
+        assert error <= 1e-5 * np.abs(change).max() + 1e-7, name
+        assert (part[name] != before[name]).take(trained, axis).any(), name
+
+
+def test_last_layer() -> None:
+    train_both(resnet(), update=tt.LastLayer(), trained=lambda name: name.startswith("fc."))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_bias_only(count: int) -> None:
+    biases = ["conv1.bias", "conv2.bias", "fc.bias"]
+    wanted = {"fc.weight", "fc.bias", *biases[3 - count :]}
+    train_both(small_cnn(), steps=4, update=tt.BiasOnly(count), trained=wanted.__contains__)
+
+
+def test_no_update() -> None:
+    network = small_cnn()
+    train_both(network, update=tt.NoUpdate(), trained=lambda name: False)
+    program = tt.compile(network[0], torch.zeros(1, 3, 16, 16), update=tt.NoUpdate())
+    assert program.memory.param_bytes == 0
+    assert not program.trains
+
+
+def test_training_fewer_parameters_needs_less_memory() -> None:
+    model, shape = small_cnn()
+    sizes = [
+        tt.compile(model, torch.zeros(1, *shape), update=update).memory
+        for update in (tt.FullUpdate(), tt.BiasOnly(2), tt.LastLayer(), tt.NoUpdate())
+    ]
+    for more, less in pairwise(sizes):
+        assert more.param_bytes > less.param_bytes
+        assert more.arena_bytes >= less.arena_bytes
+
+
+def test_inference_only() -> None:
+    model, shape = resnet()
+    x = torch.randn(2, *shape)
+    program = tt.compile(model, x, loss=None)
+    assert "step" not in program.ir("training")
+    assert program.memory.param_bytes == 0
+    with program.load() as session:
+        expected = copy.deepcopy(model).double()(x.double()).detach().numpy()
+        np.testing.assert_allclose(session.infer(x), expected, rtol=1e-5, atol=1e-5)
+        assert set(session.parameters()) == {n for n, _ in fuse_bn(model).named_parameters()}
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    model = SmallCNN()
+    before = copy.deepcopy(model.state_dict())
+    program = tt.compile(model, torch.zeros(1, 3, 16, 16))
+    with program.load() as session:
+        session.step(torch.randn(1, 3, 16, 16), torch.tensor([3]))
+        session.parameters()["fc.bias"][:] = 7  # a copy
+        assert not (session.parameters()["fc.bias"] == 7).any()
+    assert model.training and model.conv1.weight.requires_grad
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_graphs_are_saved_and_loaded(tmp_path: Any) -> None:
+    from tinytrain_mlir.api import import_model
+
+    model, shape = small_cnn()
+    x, y = torch.randn(2, *shape), torch.tensor([1, 2])
+    graph = import_model(model, x)
+    graph.save(tmp_path / "net.mlir")
+    programs = [tt.compile(graph), tt.compile(tmp_path / "net.mlir"), tt.compile(model, x)]
+    assert len({p.compiled.object for p in programs}) == 1
+    states = []
+    for program in programs:
+        with program.load() as session:
+            states.append((session.step(x, y), session.infer(x).tobytes()))
+    assert states[0] == states[1] == states[2]
