@@ -104,11 +104,14 @@ struct MergeShifts : OpRewritePattern<ShiftOp> {
 struct MergeClamps : OpRewritePattern<ClampOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ClampOp op, PatternRewriter &rewriter) const override {
+    if (op.getInclusive())
+      return rewriter.notifyMatchFailure(op, "its derivative at the bounds differs");
     APFloat low(0.0f), high = APFloat::getInf(APFloat::IEEEsingle());
     Value input;
     if (auto relu = op.getInput().getDefiningOp<ReluOp>()) {
       input = relu.getInput();
-    } else if (auto clamp = op.getInput().getDefiningOp<ClampOp>()) {
+    } else if (auto clamp = op.getInput().getDefiningOp<ClampOp>();
+               clamp && !clamp.getInclusive()) {
       input = clamp.getInput();
       low = clamp.getMin();
       high = clamp.getMax();
@@ -119,7 +122,7 @@ struct MergeClamps : OpRewritePattern<ClampOp> {
     high = llvm::minnum(high, op.getMax());
     if (low > high)
       return rewriter.notifyMatchFailure(op, "intervals do not meet");
-    rewriter.replaceOpWithNewOp<ClampOp>(op, op.getType(), input, low, high);
+    rewriter.replaceOpWithNewOp<ClampOp>(op, op.getType(), input, low, high, false);
     return success();
   }
 };

@@ -164,19 +164,25 @@ def TT_ReluOp : TT_UnaryOp<"relu"> {
 }
 def TT_ClampOp : TT_UnaryOp<"clamp"> {
   let summary = "Clamp to an interval; ReLU6 is `clamp {min = 0, max = 6}`";
-  let arguments = (ins TT_Tensor:$input, F32Attr:$min, F32Attr:$max);
+  let description = [{
+    With `inclusive` the gradient passes at the bounds too, as for `torch.clamp`; then the
+    adjoint keeps the input. Without, as for ReLU6, it keeps the output.
+  }];
+  let arguments = (ins TT_Tensor:$input, F32Attr:$min, F32Attr:$max, UnitAttr:$inclusive);
   let hasVerifier = 1;
   let hasFolder = 1;
   let hasCanonicalizer = 1;
 }
 
 def TT_ClampGradOp : TT_InferredOp<"clamp_grad", [ElementwiseOp]> {
-  let summary = "Adjoint of relu and clamp: passes the gradient where the output is strictly inside the interval";
+  let summary = "Adjoint of relu and clamp: passes the gradient inside the interval";
   let description = [{
-    `y = grad` where `min < output < max`, else 0: the subgradient PyTorch
-    takes. `output` is the clamp's result, so that its input need not be kept.
+    `y = grad` where `min < result < max`, else 0: the subgradient PyTorch
+    takes. `result` is the clamp's own result, so that its input need not be kept. With
+    `inclusive` it is the clamp's input, and the bounds belong to the interval.
   }];
-  let arguments = (ins TT_FloatTensor:$grad, TT_Tensor:$result, F32Attr:$min, F32Attr:$max);
+  let arguments = (ins TT_FloatTensor:$grad, TT_Tensor:$result, F32Attr:$min, F32Attr:$max,
+                       UnitAttr:$inclusive);
   let results = (outs TT_FloatTensor:$output);
 }
 

@@ -50,12 +50,13 @@ static Cotangents logVJP(LogOp op, OpBuilder &b, Value g) {
 
 static Cotangents reluVJP(ReluOp op, OpBuilder &b, Value g) {
   return SmallVector<Value>{ClampGradOp::create(b, op.getLoc(), g, op.getOutput(), APFloat(0.0f),
-                                                APFloat::getInf(APFloat::IEEEsingle()))};
+                                                APFloat::getInf(APFloat::IEEEsingle()), false)};
 }
 
 static Cotangents clampVJP(ClampOp op, OpBuilder &b, Value g) {
-  return SmallVector<Value>{
-      ClampGradOp::create(b, op.getLoc(), g, op.getOutput(), op.getMin(), op.getMax())};
+  return SmallVector<Value>{ClampGradOp::create(b, op.getLoc(), g,
+                                                op.getInclusive() ? op.getInput() : op.getOutput(),
+                                                op.getMin(), op.getMax(), op.getInclusive())};
 }
 
 void tinytrain::attachElementwiseRules(MLIRContext *context) {

@@ -61,9 +61,11 @@ Value clampGrad(ClampGradOp op, OpBuilder &b, Location loc, ValueRange args) {
     result = arith::SelectOp::create(b, loc, inside, result, zero);
   };
   if (!op.getMin().isInfinity())
-    keepWhere(arith::CmpFPredicate::OGT, op.getMin());
+    keepWhere(op.getInclusive() ? arith::CmpFPredicate::OGE : arith::CmpFPredicate::OGT,
+              op.getMin());
   if (!op.getMax().isInfinity())
-    keepWhere(arith::CmpFPredicate::OLT, op.getMax());
+    keepWhere(op.getInclusive() ? arith::CmpFPredicate::OLE : arith::CmpFPredicate::OLT,
+              op.getMax());
   return result;
 }
 

@@ -19,6 +19,8 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
 
+#include "llvm/Support/MathExtras.h"
+
 #include <map>
 
 using namespace mlir;
@@ -195,7 +197,8 @@ Interval Emitter::storedRange(unsigned d) const {
       Linear e = linear(guard.expr);
       int64_t c = e.coefficients[d];
       if (c > 0)
-        range.high = std::min(range.high, (guard.size - 1 - e.constant) / c + 1);
+        range.high =
+            std::min(range.high, llvm::divideFloorSigned(guard.size - 1 - e.constant, c) + 1);
     }
   return range;
 }

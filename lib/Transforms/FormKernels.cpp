@@ -26,6 +26,14 @@ struct FormKernels : tinytrain::impl::FormKernelsBase<FormKernels> {
     if (getOperation().isExternal())
       return;
     Block &block = getOperation().front();
+    // A value written to several places is computed at each: nothing is copied in memory.
+    for (auto insert : block.getOps<tensor::InsertSliceOp>()) {
+      auto source = insert.getSource().getDefiningOp<linalg::GenericOp>();
+      if (source && !source->hasOneUse()) {
+        OpBuilder b(insert);
+        insert.getSourceMutable().assign(b.clone(*source)->getResult(0));
+      }
+    }
     for (linalg::GenericOp op : llvm::to_vector(block.getOps<linalg::GenericOp>()))
       outline(op);
     // What the kernels copied, and the constants no graph op needs any more.
@@ -74,7 +82,8 @@ private:
     // What is written into a part of a tensor is one kernel with the write.
     Operation *last = op;
     if (op->hasOneUse())
-      if (auto insert = dyn_cast<tensor::InsertSliceOp>(*op->user_begin())) {
+      if (auto insert = dyn_cast<tensor::InsertSliceOp>(*op->user_begin());
+          insert && insert.getSource() == op->getResult(0)) {
         last = insert;
         inits.insert(insert.getDest());
       }

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .config import SGD, Budget, FullUpdate, UpdatePolicy
+from .config import SGD, Budget, FullUpdate, NeedsGrad, UpdatePolicy
 from .driver import compile_graph
 from .errors import BudgetError, ConfigError
 from .graph import Graph, MlirBuilder
@@ -59,6 +59,7 @@ def compile(
     target_info = lookup_target(target)
     graph = import_model(model, example_inputs)
     needs_grad = (update or FullUpdate()).resolve(list(graph.parameters))
+    _check_channels(graph, needs_grad)
     if loss == "cross_entropy" and len(graph.output.layout.ir_shape) != 2:
         raise ConfigError(
             "cross_entropy: expected an output of shape [batch, classes], got "
@@ -102,6 +103,16 @@ def import_model(model: Any, example_inputs: Any = None) -> Graph:
     builder = MlirBuilder()
     import_torch(model, example_inputs, builder)
     return builder.finish()
+
+
+def _check_channels(graph: Graph, needs_grad: dict[str, NeedsGrad]) -> None:
+    for name, wanted in needs_grad.items():
+        channels = (graph.parameters[name].array.shape or (1,))[-1]
+        if isinstance(wanted, tuple) and len(wanted) > channels:
+            raise ConfigError(
+                f"SparseUpdate: expected at most the {channels} channels of '{name}', got "
+                f"{len(wanted)}"
+            )
 
 
 def _check_budget(program: Program, budget: Budget) -> None:

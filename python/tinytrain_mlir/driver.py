@@ -229,13 +229,14 @@ def _finish_module(
 ) -> None:
     """Gives globals their sections and contents, functions their C names."""
     align = 64 if not target.is_microcontroller else 16
+    assembly = []
     for op in list(module.body.operations):
+        symbol = ir.StringAttr(op.attributes["sym_name"]).value
         if op.operation.name == "llvm.mlir.global":
-            symbol = ir.StringAttr(op.attributes["sym_name"]).value
-            if symbol == "arena":
-                text = _zero_global("arena", arena_bytes, ".tinytrain.arena", align, "internal")
-            elif symbol == "params":
-                text = _zero_global("params", len(initial), ".tinytrain.params", align, "internal")
+            size = {"arena": arena_bytes, "params": len(initial)}.get(symbol)
+            if size is not None:
+                assembly.append(_reserve(symbol, size, align))
+                text = _declaration(symbol, size, align)
             elif symbol in constants:
                 text = _constant_global(symbol, constants[symbol][1], align)
             else:
@@ -243,19 +244,20 @@ def _finish_module(
             op.operation.erase()
             _append(module, text)
         elif op.operation.name == "llvm.func":
-            symbol = ir.StringAttr(op.attributes["sym_name"]).value
             op.attributes["no_unwind"] = ir.UnitAttr.get()
             if symbol in ("infer", "step"):
                 op.attributes["sym_name"] = ir.StringAttr.get(f"{name}_{symbol}")
-            elif not op.operation.regions[0].blocks:
-                continue
-            else:
+            elif op.operation.regions[0].blocks:
+                # Kernels: not inlined, so that profiles can tell them apart.
                 op.attributes["no_inline"] = ir.UnitAttr.get()
+                op.attributes["linkage"] = ir.Attribute.parse("#llvm.linkage<internal>")
     if initial:
         _append(module, _constant_global("params_init", initial, 16))
         _append(module, _state_functions(name, slots, len(initial)))
     else:
         _append(module, f"llvm.func @{name}_init() attributes {{no_unwind}} {{ llvm.return }}")
+    lines = [ir.StringAttr.get(line) for text in assembly for line in text]
+    module.operation.attributes["llvm.module_asm"] = ir.ArrayAttr.get(lines)
 
 
 def _append(module: ir.Module, text: str) -> None:
@@ -267,12 +269,26 @@ def _append(module: ir.Module, text: str) -> None:
             module.body.append(op.operation.clone())
 
 
-def _zero_global(symbol: str, size: int, section: str, align: int, linkage: str) -> str:
+def _reserve(symbol: str, size: int, align: int) -> list[str]:
+    """Assembly that reserves memory without contents.
+
+    LLVM gives a global in a section of its own name contents in the file, zeros or not.
+    """
+    return [
+        f'.section .tinytrain.{symbol},"aw",%nobits',
+        f".balign {align}",
+        f".type {symbol},%object",
+        f"{symbol}:",
+        f".zero {size}",
+        f".size {symbol}, {size}",
+        ".text",
+    ]
+
+
+def _declaration(symbol: str, size: int, align: int) -> str:
     return (
-        f"llvm.mlir.global {linkage} @{symbol}() {{addr_space = 0 : i32, alignment = {align} : i64, "
-        f'section = "{section}"}} : !llvm.array<{size} x i8> {{\n'
-        f"  %0 = llvm.mlir.zero : !llvm.array<{size} x i8>\n"
-        f"  llvm.return %0 : !llvm.array<{size} x i8>\n}}"
+        f"llvm.mlir.global external hidden @{symbol}() {{addr_space = 0 : i32, "
+        f"alignment = {align} : i64, dso_local}} : !llvm.array<{size} x i8>"
     )
 
 

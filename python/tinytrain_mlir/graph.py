@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +88,9 @@ class Graph:
             meta = json.loads(str(arrays["meta"]))
             with ir.Context():
                 module = ir.Module.parse(path.read_text(encoding="utf-8"))
+            functions = [str(op.name) for op in module.body.operations]
+            if functions != ['"infer"']:
+                raise ValueError(f"expected one function 'infer', got {functions}")
             parameters = {
                 name: Parameter(name, arrays[f"param:{name}"], _layout_from_json(layout))
                 for name, layout in meta["parameters"].items()
@@ -278,9 +280,9 @@ class MlirBuilder:
         """Rectified linear unit."""
         return self._op(tinytrain.ReluOp, x)
 
-    def clamp(self, x: Tensor, min: float, max: float) -> Tensor:
-        """Clamp to [min, max]; either may be infinite."""
-        return self._op(tinytrain.ClampOp, x, min, max)
+    def clamp(self, x: Tensor, min: float, max: float, inclusive: bool = False) -> Tensor:
+        """Clamp to [min, max]; `inclusive`: the gradient passes at the bounds."""
+        return self._op(tinytrain.ClampOp, x, min, max, inclusive=inclusive)
 
     def softmax(self, x: Tensor) -> Tensor:
         """Softmax over the last dimension."""
@@ -298,11 +300,7 @@ class MlirBuilder:
         padding: tuple[int, int, int, int],
         dilations: tuple[int, int],
     ) -> Tensor:
-        """Maximum over windows."""
-        if tuple(dilations) != (1, 1):
-            raise ModelError(f"expected max_pool with dilation 1, got {dilations}")
-        if math.prod(kernel) > 127:
-            raise ModelError(f"expected a max_pool window of at most 127 elements, got {kernel}")
+        """Maximum over windows; `dilations` are 1."""
         return self._op(tinytrain.MaxPoolOp, x, list(kernel), list(strides), list(padding))
 
     def avg_pool(

@@ -97,12 +97,12 @@ class Session:
         """
         if self._program.loss is None:
             raise InputError("this program infers only: compile it with loss= to train")
-        if lr is not None:
-            if not (np.isfinite(lr) and lr > 0):
-                raise InputError(f"expected a finite learning rate > 0, got {lr}")
-            if self._program.trains:
-                self._device.set_learning_rate(lr)
-        (loss,) = self._device.call("step", self._input(x), self._target(y), 4)
+        if lr is not None and not (np.isfinite(lr) and lr > 0):
+            raise InputError(f"expected a finite learning rate > 0, got {lr}")
+        image, target = self._input(x), self._target(y)
+        if lr is not None and self._program.trains:
+            self._device.set_learning_rate(lr)
+        (loss,) = self._device.call("step", image, target, 4)
         return float(struct.unpack("<f", loss)[0])
 
     def parameters(self) -> dict[str, Array]:
@@ -117,7 +117,12 @@ class Session:
         return {n: graph.parameters[n].layout.to_torch(a).copy() for n, a in arrays.items()}
 
     def save(self) -> bytes:
-        """A checkpoint of trained parameters and optimizer state, as `<name>_save` writes it."""
+        """A checkpoint of trained parameters and optimizer state, as `<name>_save` writes it.
+
+        Raises:
+            CheckpointError: the program trains nothing.
+        """
+        self._check_trains()
         size = CHECKPOINT_HEADER + self._program.memory.param_bytes
         (data,) = self._device.call("save", size)
         return data
@@ -128,6 +133,7 @@ class Session:
         Raises:
             CheckpointError: truncated, damaged, or of another program.
         """
+        self._check_trains()
         size = self._program.memory.param_bytes
         if len(checkpoint) != CHECKPOINT_HEADER + size:
             raise CheckpointError(
@@ -160,6 +166,13 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _check_trains(self) -> None:
+        if not self._program.trains:
+            raise CheckpointError(
+                "this program trains nothing, so that it has no checkpoints: compile it with a "
+                "loss and an update that trains"
+            )
 
     def _state(self) -> bytes:
         return self.save()[CHECKPOINT_HEADER:]

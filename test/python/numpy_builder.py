@@ -120,7 +120,7 @@ class NumpyBuilder:
     def relu(self, x: Value) -> Value:
         return self._done("relu", np.maximum(x, 0))
 
-    def clamp(self, x: Value, min: float, max: float) -> Value:
+    def clamp(self, x: Value, min: float, max: float, inclusive: bool = False) -> Value:
         return self._done("clamp", np.minimum(np.maximum(x, min), max))
 
     def softmax(self, x: Value) -> Value:

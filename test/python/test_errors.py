@@ -110,7 +110,6 @@ def test_update_policies() -> None:
         fails(errors.ConfigError, "a fraction in (0, 1]", "'weight'", repr(value), update=update)
     for channels in ((), (1, 2), (0, 2), (0, 1, 2, 3, 4)):
         fails(errors.ConfigError, "'weight'", update=tt.SparseUpdate({"weight": channels}))
-    fails(errors.ConfigError, "'bias'", update=tt.SparseUpdate({"bias": 0.5}))
     fails(errors.ConfigError, "between 0 and 1 biases", "got 3", update=tt.BiasOnly(3))
     fails(errors.ConfigError, "got -1", update=tt.BiasOnly(-1))
     fails(errors.ConfigError, "no parameters", model=nn.ReLU(), update=tt.LastLayer())

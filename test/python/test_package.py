@@ -85,6 +85,7 @@ def test_public_names() -> None:
         "Program",
         "Session",
         "compile",
+        "load_tte",
         "__version__",
     }
     for name in tt.__all__:

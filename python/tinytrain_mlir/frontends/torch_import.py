@@ -351,11 +351,12 @@ class _Walk:
                 result = self._environment[op.operands[0]]
             else:
                 self._translate(op)
+        if len(self._errors) == 1:
+            only = self._errors[0].strip()
+            raise UnsupportedOpError(f"the model uses an op without a translation: {only}")
         if self._errors:
-            count = f"{len(self._errors)} op{'s' if len(self._errors) > 1 else ''}"
-            raise UnsupportedOpError(
-                "\n".join([f"the model uses {count} without a translation:", *self._errors])
-            )
+            count = f"the model uses {len(self._errors)} ops without a translation:"
+            raise UnsupportedOpError("\n".join([count, *self._errors]))
         self._builder.output([self._lowering.value(result, default_order(len(result.shape)))])
 
     def _bind_leaf(self, op: Any) -> bool:

@@ -255,6 +255,10 @@ def _window(
     return size, strides, (near[0], far[0], near[1], far[1])
 
 
+# A position in the window is one signed byte.
+MAX_POOL_WINDOW = 127
+
+
 @rule("aten.max_pool2d")
 def _max_pool(
     ctx: Lowering,
@@ -267,6 +271,13 @@ def _max_pool(
     ceil_mode: bool,
 ) -> Tensor:
     image, dilations = image_value(ctx, x), pair(dilation)
+    if dilations != (1, 1):
+        raise Unsupported(f"max_pool with dilation {dilations} has no translation: use dilation 1")
+    if math.prod(pair(kernel)) > MAX_POOL_WINDOW:
+        raise Unsupported(
+            f"expected a max_pool window of at most {MAX_POOL_WINDOW} elements, got {pair(kernel)}: "
+            "pool in two steps"
+        )
     size, strides, sides = _window(op, x, kernel, stride, padding, dilations, ceil_mode)
     return from_nhwc(ctx.builder.max_pool(image, size, strides, sides, dilations))
 

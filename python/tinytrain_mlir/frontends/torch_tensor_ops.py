@@ -37,10 +37,12 @@ def shift(ctx: Lowering, x: Tensor, value: float) -> Tensor:
     return x if value == 0.0 else ctx.unary(x, lambda v: ctx.builder.shift(v, value))
 
 
-def clamp(ctx: Lowering, x: Tensor, low: float | None, high: float | None) -> Tensor:
+def clamp(
+    ctx: Lowering, x: Tensor, low: float | None, high: float | None, inclusive: bool = False
+) -> Tensor:
     minimum = -math.inf if low is None else float(low)
     maximum = math.inf if high is None else float(high)
-    return ctx.unary(x, lambda v: ctx.builder.clamp(v, minimum, maximum))
+    return ctx.unary(x, lambda v: ctx.builder.clamp(v, minimum, maximum, inclusive))
 
 
 # Elementwise
@@ -128,21 +130,26 @@ def _relu6(ctx: Lowering, op: Op, x: Tensor) -> Tensor:
     return clamp(ctx, x, 0.0, 6.0)
 
 
-@rule("aten.hardtanh", "aten.clamp")
+@rule("aten.hardtanh")
+def _hardtanh(ctx: Lowering, op: Op, x: Tensor, low: float, high: float) -> Tensor:
+    return clamp(ctx, x, low, high)
+
+
+@rule("aten.clamp")
 def _clamp_between(
     ctx: Lowering, op: Op, x: Tensor, low: float | None, high: float | None
 ) -> Tensor:
-    return clamp(ctx, x, low, high)
+    return clamp(ctx, x, low, high, inclusive=True)
 
 
 @rule("aten.clamp_min")
 def _clamp_min(ctx: Lowering, op: Op, x: Tensor, low: float) -> Tensor:
-    return clamp(ctx, x, low, None)
+    return clamp(ctx, x, low, None, inclusive=True)
 
 
 @rule("aten.clamp_max")
 def _clamp_max(ctx: Lowering, op: Op, x: Tensor, high: float) -> Tensor:
-    return clamp(ctx, x, None, high)
+    return clamp(ctx, x, None, high, inclusive=True)
 
 
 @rule("aten.hardsigmoid")

@@ -26,7 +26,7 @@ SECTIONS
   .text : {{ *(.text .text.*) }} > FLASH
   .rodata : {{ *(.rodata .rodata.* .srodata .srodata.*) }} > FLASH
   .ARM.exidx : {{ *(.ARM.exidx .ARM.exidx.* .gnu.linkonce.armexidx.*) }} > FLASH
-  .tinytrain.params : {{ *(.tinytrain.params .tinytrain.params.*) }} > DATA AT > FLASH
+  .tinytrain.params (NOLOAD) : {{ *(.tinytrain.params .tinytrain.params.*) }} > DATA
   .data : {{ *(.data .data.*) }} > DATA AT > FLASH
   .tinytrain.arena (NOLOAD) : {{ *(.tinytrain.arena .tinytrain.arena.*) }} > DATA
   .bss (NOLOAD) : {{ *(.bss .bss.* COMMON) }} > DATA
