@@ -148,6 +148,7 @@ def test_state_takes_no_room_in_the_file(programs: Programs, target: str) -> Non
     sizes = {"arena": program.memory.arena_bytes, "params": program.memory.param_bytes}
     for name, size in sizes.items():
         section = elf.get_section_by_name(f".tinytrain.{name}")
+        assert section is not None
         assert section["sh_type"] == "SHT_NOBITS"
         assert section["sh_size"] == size > 0
     assert program.memory.sram_bytes == sum(sizes.values())

@@ -99,7 +99,7 @@ def test_unicorn_and_qemu_agree_exactly(programs: Programs, data: Data, target: 
     outcomes = []
     for emulator in ("unicorn", "qemu"):
         trace: list[Any] = []
-        with programs(target).load(emulator=emulator) as session:  # type: ignore[arg-type]
+        with programs(target).load(emulator=emulator) as session:
             for x, y in data[:3]:
                 loss = struct.pack("<f", session.step(x, y))
                 trace.append((loss, session.instructions, session.stack_bytes))

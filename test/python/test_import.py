@@ -284,8 +284,8 @@ def test_small_cnn() -> None:
 @pytest.mark.parametrize("mean_pool", [True, False])
 def test_mobilenet_v2(mean_pool: bool) -> None:
     model = MobileNetV2(0.35, 10, mean_pool=mean_pool)
-    model.features = model.features[:6]
-    model.classifier = nn.Linear(16, 10)
+    model.features = nn.Sequential(*list(model.features)[:6])
+    model.classifier = nn.Sequential(nn.Linear(16, 10))
     builder = check(randomize_statistics(model), image(1, 3, 32, 32))
     assert set(builder.ops) == {"conv2d", "bias_add", "clamp", "add", "global_avg_pool", "matmul"}
 

@@ -91,7 +91,7 @@ def test_public_names() -> None:
     for name in tt.__all__:
         assert getattr(tt, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
-        _ = tt.absent  # type: ignore[attr-defined]
+        _ = tt.absent
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", tt.__version__)
 
 

@@ -104,7 +104,7 @@ def train_both(
                 sgd.param_groups[0]["lr"] = rate
             if learnable:
                 sgd.zero_grad()
-                value.backward()  # type: ignore[no-untyped-call]
+                value.backward()
                 sgd.step()
             got = session.step(x, y, lr=rate)
             assert got == pytest.approx(value.item(), rel=1e-4), f"loss of step {step}"
@@ -122,7 +122,7 @@ def train_both(
         error = np.linalg.norm(after[name].astype(np.float64) - before[name] - change)
         norm = np.linalg.norm(change)
         assert error <= 0.1 * norm + rounding, f"change of {name}"
-        errors.append((max(error - rounding, 0.0), norm))
+        errors.append((float(max(error - rounding, 0.0)), float(norm)))
     error, norm = (np.linalg.norm(column) for column in zip(*errors, strict=True))
     assert error <= 0.02 * norm, "change of all parameters"
 
