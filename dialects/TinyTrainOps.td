@@ -82,6 +82,11 @@ def TT_Conv2DOp : TT_InferredOp<"conv2d", [KernelRoot]> {
 
 def TT_Conv2DInputGradOp : TT_Op<"conv2d_input_grad", [KernelRoot]> {
   let summary = "Adjoint of conv2d with respect to its input (transposed convolution)";
+  let description = [{
+    The gradient of `conv2d` in its input, as large as the result type says:
+    `dx[n,y,x,i] = sum grad[n,p,q,o] * weight[o,h,w,i]` over all p, h with `p*sh + h*dh - top = y` and q, w
+    likewise. Stride and dilation may not both exceed one along a dimension.
+  }];
   let arguments = !con((ins TT_FloatTensor:$grad, TT_Tensor:$weight), ConvAttributes);
   let results = (outs TT_FloatTensor:$output);
   let hasVerifier = 1;
@@ -118,48 +123,80 @@ def TT_MatmulOp : TT_InferredOp<"matmul", [
 
 def TT_BiasAddOp : TT_InferredOp<"bias_add", [ElementwiseOp]> {
   let summary = "Adds a vector along the last dimension";
+  let description = [{
+    `y[..., c] = input[..., c] + bias[c]`
+  }];
   let arguments = (ins TT_Tensor:$input, TT_Tensor:$bias);
   let results = (outs TT_Tensor:$output);
 }
 
 def TT_AddOp : TT_BinaryOp<"add", [Commutative]> {
   let summary = "Elementwise sum";
+  let description = [{
+    `y[i] = lhs[i] + rhs[i]`; the operands have one shape, `broadcast` makes them so.
+  }];
   let hasFolder = 1;
 }
 def TT_SubOp : TT_BinaryOp<"sub"> {
   let summary = "Elementwise difference";
+  let description = [{
+    `y[i] = lhs[i] - rhs[i]`; the operands have one shape, `broadcast` makes them so.
+  }];
   let hasFolder = 1;
 }
 def TT_MulOp : TT_BinaryOp<"mul", [Commutative]> {
   let summary = "Elementwise product";
+  let description = [{
+    `y[i] = lhs[i] * rhs[i]`; the operands have one shape, `broadcast` makes them so.
+  }];
   let hasFolder = 1;
 }
 def TT_DivOp : TT_BinaryOp<"div"> {
   let summary = "Elementwise quotient";
+  let description = [{
+    `y[i] = lhs[i] / rhs[i]`; the operands have one shape, `broadcast` makes them so.
+  }];
   let hasFolder = 1;
 }
 
 def TT_ScaleOp : TT_UnaryOp<"scale"> {
   let summary = "Product with a constant: `y = factor * x`";
+  let description = [{
+    `y[i] = factor * input[i]`. Two in a row merge.
+  }];
   let arguments = (ins TT_Tensor:$input, F32Attr:$factor);
   let hasFolder = 1;
   let hasCanonicalizer = 1;
 }
 def TT_ShiftOp : TT_UnaryOp<"shift"> {
   let summary = "Sum with a constant: `y = x + value`";
+  let description = [{
+    `y[i] = input[i] + value`. Two in a row merge.
+  }];
   let arguments = (ins TT_Tensor:$input, F32Attr:$value);
   let hasFolder = 1;
   let hasCanonicalizer = 1;
 }
 def TT_ExpOp : TT_UnaryOp<"exp"> {
   let summary = "Exponential (polynomial, within 2 ulp; no libm)";
+  let description = [{
+    `y[i] = e^input[i]`, by a polynomial after range reduction; saturates instead of
+    overflowing at 88.7.
+  }];
 }
 def TT_LogOp : TT_UnaryOp<"log"> {
   let summary = "Natural logarithm of positive normal numbers (polynomial; no libm)";
+  let description = [{
+    `y[i] = ln(input[i])`, by a polynomial after range reduction. Other inputs than positive
+    normal numbers give an unspecified result.
+  }];
 }
 
 def TT_ReluOp : TT_UnaryOp<"relu"> {
   let summary = "Rectified linear unit: `y = max(x, 0)`";
+  let description = [{
+    `y[i] = input[i] < 0 ? 0 : input[i]`, which keeps a NaN.
+  }];
   let hasFolder = 1;
 }
 def TT_ClampOp : TT_UnaryOp<"clamp"> {
@@ -196,6 +233,10 @@ defvar PoolAttributes = (ins
 
 def TT_MaxPoolOp : TT_InferredOp<"max_pool", [KernelRoot]> {
   let summary = "Maximum over windows, NHWC; padding counts as minus infinity";
+  let description = [{
+    `y[n,p,q,c]` is the largest `input[n, p*sh + h - top, q*sw + w - left, c]` over the
+    window; a window lies at least partly in the image.
+  }];
   let arguments = !con((ins TT_Tensor:$input), PoolAttributes);
   let results = (outs TT_Tensor:$output);
 }
@@ -213,6 +254,9 @@ def TT_MaxPoolArgmaxOp : TT_InferredOp<"max_pool_argmax", [KernelRoot]> {
 
 def TT_MaxPoolGradOp : TT_Op<"max_pool_grad", [KernelRoot]> {
   let summary = "Adjoint of max_pool: adds each gradient at its window's maximum";
+  let description = [{
+    Each gradient is added to the element of its window that `argmax` names.
+  }];
   let arguments = !con((ins TT_FloatTensor:$grad, TT_IndexTensor:$argmax), PoolAttributes);
   let results = (outs TT_FloatTensor:$output);
   let hasVerifier = 1;
@@ -220,12 +264,18 @@ def TT_MaxPoolGradOp : TT_Op<"max_pool_grad", [KernelRoot]> {
 
 def TT_AvgPoolOp : TT_InferredOp<"avg_pool", [KernelRoot]> {
   let summary = "Mean over windows, NHWC; padding counts as zeros";
+  let description = [{
+    `y[n,p,q,c]` is the sum of the window, divided by its size.
+  }];
   let arguments = !con((ins TT_Tensor:$input), PoolAttributes);
   let results = (outs TT_Tensor:$output);
 }
 
 def TT_AvgPoolGradOp : TT_Op<"avg_pool_grad", [KernelRoot]> {
   let summary = "Adjoint of avg_pool: spreads each gradient over its window";
+  let description = [{
+    Each gradient, divided by the size of its window, is added to all its elements.
+  }];
   let arguments = !con((ins TT_FloatTensor:$grad), PoolAttributes);
   let results = (outs TT_FloatTensor:$output);
   let hasVerifier = 1;
@@ -233,6 +283,9 @@ def TT_AvgPoolGradOp : TT_Op<"avg_pool_grad", [KernelRoot]> {
 
 def TT_GlobalAvgPoolOp : TT_InferredOp<"global_avg_pool", [KernelRoot]> {
   let summary = "Mean over height and width: NHWC to NC";
+  let description = [{
+    `y[n,c] = sum_{h,w} input[n,h,w,c] / (H * W)`
+  }];
   let arguments = (ins TT_Tensor:$input);
   let results = (outs TT_Tensor:$output);
 }
@@ -243,6 +296,9 @@ def TT_GlobalAvgPoolOp : TT_InferredOp<"global_avg_pool", [KernelRoot]> {
 
 def TT_ReshapeOp : TT_Op<"reshape"> {
   let summary = "The same elements, row major, in another shape (flatten, squeeze, view)";
+  let description = [{
+    A view: no element moves. Two in a row merge, one that changes nothing folds.
+  }];
   let arguments = (ins TT_AnyTensor:$input);
   let results = (outs TT_AnyTensor:$output);
   let hasVerifier = 1;
@@ -252,6 +308,10 @@ def TT_ReshapeOp : TT_Op<"reshape"> {
 
 def TT_TransposeOp : TT_InferredOp<"transpose"> {
   let summary = "Permutes dimensions: result dimension i is operand dimension permutation[i]";
+  let description = [{
+    `y[i0, i1, ...] = input` at the index whose component `permutation[k]` is `ik`. Two in a
+    row merge; next to a matmul it becomes one of its flags.
+  }];
   let arguments = (ins TT_Tensor:$input, DenseI64ArrayAttr:$permutation);
   let results = (outs TT_Tensor:$output);
   let hasFolder = 1;
@@ -260,6 +320,9 @@ def TT_TransposeOp : TT_InferredOp<"transpose"> {
 
 def TT_SliceOp : TT_InferredOp<"slice"> {
   let summary = "Strided sub-tensor";
+  let description = [{
+    `y[i] = input[offsets + strides * i]`, a copy, so that the rest of the input can die.
+  }];
   let arguments = (ins TT_Tensor:$input, DenseI64ArrayAttr:$offsets,
                        DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$strides);
   let results = (outs TT_Tensor:$output);
@@ -280,6 +343,9 @@ def TT_PadOp : TT_InferredOp<"pad"> {
 
 def TT_ConcatOp : TT_InferredOp<"concat"> {
   let summary = "Joins tensors along one dimension";
+  let description = [{
+    Each input is copied to its place in the result.
+  }];
   let arguments = (ins Variadic<TT_Tensor>:$inputs, I64Attr:$axis);
   let results = (outs TT_Tensor:$output);
   let hasFolder = 1;
@@ -309,52 +375,85 @@ class TT_ReduceOp<string mnemonic, list<Trait> traits = []>
 def TT_ReduceSumOp : TT_ReduceOp<"reduce_sum", [
     DeclareOpInterfaceMethods<SliceableOpInterface>]> {
   let summary = "Sum over dimensions, which disappear";
+  let description = [{
+    The sum of the elements whose other indices agree; `dims` are ascending.
+  }];
 }
 def TT_ReduceMeanOp : TT_ReduceOp<"reduce_mean"> {
   let summary = "Mean over dimensions, which disappear";
+  let description = [{
+    The mean of the elements whose other indices agree; `dims` are ascending.
+  }];
 }
 def TT_ReduceMaxOp : TT_ReduceOp<"reduce_max"> {
   let summary = "Maximum over dimensions, which disappear";
+  let description = [{
+    The maximum of the elements whose other indices agree; `dims` are ascending.
+  }];
 }
 
 def TT_SoftmaxOp : TT_InferredOp<"softmax"> {
   let summary = "Softmax over the last dimension, shifted by its maximum";
+  let description = [{
+    `y[..., c] = exp(x[..., c] - max) / sum_k exp(x[..., k] - max)`
+  }];
   let arguments = (ins TT_Tensor:$input);
   let results = (outs TT_Tensor:$output);
 }
 def TT_SoftmaxGradOp : TT_InferredOp<"softmax_grad"> {
   let summary = "Adjoint of softmax: `y * (g - sum(g * y))`";
+  let description = [{
+    `result` is the softmax itself.
+  }];
   let arguments = (ins TT_FloatTensor:$grad, TT_FloatTensor:$result);
   let results = (outs TT_FloatTensor:$output);
 }
 def TT_LogSoftmaxOp : TT_InferredOp<"log_softmax"> {
   let summary = "Logarithm of softmax over the last dimension";
+  let description = [{
+    `y[..., c] = x[..., c] - max - log(sum_k exp(x[..., k] - max))`
+  }];
   let arguments = (ins TT_Tensor:$input);
   let results = (outs TT_Tensor:$output);
 }
 def TT_LogSoftmaxGradOp : TT_InferredOp<"log_softmax_grad"> {
   let summary = "Adjoint of log_softmax: `g - exp(y) * sum(g)`";
+  let description = [{
+    `result` is the log softmax itself.
+  }];
   let arguments = (ins TT_FloatTensor:$grad, TT_FloatTensor:$result);
   let results = (outs TT_FloatTensor:$output);
 }
 
 def TT_CrossEntropyOp : TT_InferredOp<"cross_entropy"> {
   let summary = "Mean over the batch of -log softmax(logits)[label]";
+  let description = [{
+    Classes are counted from zero; a label out of range contributes zero.
+  }];
   let arguments = (ins TT_FloatTensor:$logits, TT_IndexTensor:$labels);
   let results = (outs TT_Scalar:$loss);
 }
 def TT_CrossEntropyGradOp : TT_InferredOp<"cross_entropy_grad"> {
   let summary = "Adjoint of cross_entropy: `g * (softmax(logits) - onehot(label)) / N`";
+  let description = [{
+    `grad` is the gradient of the loss, a scalar.
+  }];
   let arguments = (ins TT_Scalar:$grad, TT_FloatTensor:$logits, TT_IndexTensor:$labels);
   let results = (outs TT_FloatTensor:$output);
 }
 def TT_MSEOp : TT_InferredOp<"mse"> {
   let summary = "Mean squared error over all elements";
+  let description = [{
+    `sum (prediction - target)^2 / N`, N the number of elements.
+  }];
   let arguments = (ins TT_FloatTensor:$prediction, TT_FloatTensor:$target);
   let results = (outs TT_Scalar:$loss);
 }
 def TT_MSEGradOp : TT_InferredOp<"mse_grad"> {
   let summary = "Adjoint of mse with respect to the prediction: `g * 2 (prediction - target) / N`";
+  let description = [{
+    `grad` is the gradient of the loss, a scalar.
+  }];
   let arguments = (ins TT_Scalar:$grad, TT_FloatTensor:$prediction, TT_FloatTensor:$target);
   let results = (outs TT_FloatTensor:$output);
 }
@@ -435,6 +534,9 @@ def TT_KernelOp : Op<TinyTrain_Dialect, "kernel", [
 def TT_YieldOp : Op<TinyTrain_Dialect, "yield", [
     Pure, Terminator, ReturnLike, HasParent<"KernelOp">]> {
   let summary = "Ends a kernel; its operands are the kernel's results";
+  let description = [{
+    The values stand in the order of the kernel's results and inits.
+  }];
   let arguments = (ins Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = "($results^ `:` type($results))? attr-dict";
 }

@@ -104,11 +104,14 @@ def ApplyOptimizer : Pass<"tinytrain-apply-optimizer", "::mlir::func::FuncOp"> {
     Replaces each `tinytrain.gradient_of` result by the parameter's new value,
     marked `tinytrain.update_of`, computed by SGD as PyTorch defines it. Adds the
     learning rate as an argument and, with momentum, one velocity per parameter.
-    Each update stands directly after its gradient.
+    Each update stands directly after its gradient, which dies there, and the last
+    read of its parameter.
   }];
   let options = [
     Option<"momentum", "momentum", "double", "0.0", "momentum factor">,
     Option<"weightDecay", "weight-decay", "double", "0.0", "L2 penalty">,
+    Option<"updatesLast", "updates-last", "bool", "false",
+           "update all parameters at the end, as frameworks do">,
   ];
   let dependentDialects = ["::tinytrain::TinyTrainDialect"];
 }
@@ -121,6 +124,10 @@ def FuseOps : Pass<"tinytrain-fuse-ops", "::mlir::func::FuncOp"> {
     intermediate values never reach memory. A weight gradient and its update
     become one kernel: the gradient exists one register tile at a time.
   }];
+  let options = [
+    Option<"fuseUpdates", "fuse-updates", "bool", "true",
+           "make a gradient and its update one kernel">,
+  ];
   let statistics = [
     Statistic<"numKernels", "kernels", "Number of kernels formed">,
     Statistic<"numFused", "ops-fused", "Number of elementwise ops fused into a root">,

@@ -27,6 +27,15 @@ struct TrainingGraphOptions : PassPipelineOptions<TrainingGraphOptions> {
                           llvm::cl::init(0.0)};
   Option<double> weightDecay{*this, "weight-decay", llvm::cl::desc("L2 penalty"),
                              llvm::cl::init(0.0)};
+  Option<bool> updatesLast{*this, "updates-last",
+                           llvm::cl::desc("update all parameters at the end"),
+                           llvm::cl::init(false)};
+};
+
+struct KernelGraphOptions : PassPipelineOptions<KernelGraphOptions> {
+  Option<bool> fuseUpdates{*this, "fuse-updates",
+                           llvm::cl::desc("make a gradient and its update one kernel"),
+                           llvm::cl::init(true)};
 };
 
 struct CodegenOptions : PassPipelineOptions<CodegenOptions> {
@@ -61,17 +70,17 @@ void buildTrainingGraph(OpPassManager &pm, const TrainingGraphOptions &options) 
   // 5. Gradients of frozen parameters go, and all that only they needed.
   func.addPass(createEliminateDeadGradients());
   // 6. The gradients that are left become updates.
-  func.addPass(createApplyOptimizer({options.momentum, options.weightDecay}));
+  func.addPass(createApplyOptimizer({options.momentum, options.weightDecay, options.updatesLast}));
   // 7. Twice the same subexpression, identity scales.
   func.addPass(createCanonicalizerPass());
   func.addPass(createCSEPass());
 }
 
 /// Graph -> kernels of linalg on tensors, each with its destination.
-void buildKernelGraph(OpPassManager &pm) {
+void buildKernelGraph(OpPassManager &pm, const KernelGraphOptions &options) {
   OpPassManager &func = pm.nest<func::FuncOp>();
   // 1. What runs as one loop nest.
-  func.addPass(createFuseOps());
+  func.addPass(createFuseOps({options.fuseUpdates}));
   // 2. Structured ops, inside kernels and outside.
   func.addPass(createConvertTinyTrainToLinalg());
   func.addPass(createCSEPass());
@@ -127,8 +136,8 @@ void tinytrain::registerTinyTrainPipelines() {
   PassPipelineRegistration<TrainingGraphOptions>(
       "tinytrain-training-graph", "Forward graph to forward, loss, backward and update",
       buildTrainingGraph);
-  PassPipelineRegistration<>("tinytrain-form-kernel-graph", "Graph to kernels of linalg on tensors",
-                             buildKernelGraph);
+  PassPipelineRegistration<KernelGraphOptions>(
+      "tinytrain-form-kernel-graph", "Graph to kernels of linalg on tensors", buildKernelGraph);
   PassPipelineRegistration<>("tinytrain-bufferize", "Kernels on tensors to kernels on memrefs",
                              buildBufferize);
   PassPipelineRegistration<CodegenOptions>(

@@ -49,7 +49,10 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
       int64_t index = func.getResultAttrOfType<IntegerAttr>(i, kGradientOf).getInt();
       Value param = func.getArgument(index), grad = ret.getOperand(i);
       Location loc = grad.getLoc();
-      setInsertionPoint(b, param, grad);
+      if (updatesLast)
+        b.setInsertionPoint(ret);
+      else
+        setInsertionPoint(b, param, grad);
 
       APFloat decay{static_cast<float>(weightDecay)};
       if (momentum > 0) {

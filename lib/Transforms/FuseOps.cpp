@@ -89,7 +89,7 @@ struct FuseOps : tinytrain::impl::FuseOpsBase<FuseOps> {
 
 private:
   /// The elementwise op to append to `group`, whose place is moved if need be.
-  static Operation *findConsumer(Group &group, const DenseSet<Operation *> &grouped);
+  Operation *findConsumer(Group &group, const DenseSet<Operation *> &grouped);
   static bool canRunAt(Operation *place, Operation *op, const Group &group);
   static void outline(Group &group);
 };
@@ -124,6 +124,8 @@ Operation *FuseOps::findConsumer(Group &group, const DenseSet<Operation *> &grou
       return nullptr;
     consumer = user;
   }
+  if (consumer && consumer->hasTrait<InPlaceUpdate>() && !fuseUpdates)
+    return nullptr;
   if (!consumer || grouped.contains(consumer) || !consumer->hasTrait<ElementwiseOp>() ||
       isa<BroadcastOp>(consumer) ||
       (!consumer->hasTrait<InPlaceUpdate>() &&

@@ -26,6 +26,7 @@ def compile(
     precision: str = "f32",
     target: str = "host",
     budget: Budget | None = None,
+    reorder: bool = True,
     name: str = "model",
 ) -> Program:
     """Compiles a model into a program that trains and infers.
@@ -42,6 +43,8 @@ def compile(
         precision: "f32".
         target: one of `targets()`.
         budget: limits that the program must keep.
+        reorder: updates each parameter as soon as its gradient exists, in one loop nest with
+            it; False computes all gradients first, as frameworks do, for comparison.
         name: prefix of the C functions and files; a C identifier.
 
     Raises:
@@ -72,6 +75,7 @@ def compile(
         loss=loss,
         optimizer=optimizer or SGD(),
         needs_grad=needs_grad,
+        reorder=reorder,
     )
     program = Program(name, target_info, graph, loss, compiled)
     if budget is not None:

@@ -71,6 +71,7 @@ def compile_graph(
     loss: str | None,
     optimizer: SGD,
     needs_grad: dict[str, NeedsGrad],
+    reorder: bool,
 ) -> Compiled:
     """Compiles a forward graph, or with a loss its training step too.
 
@@ -91,9 +92,9 @@ def compile_graph(
         _run(module, "import", "func.func(canonicalize,cse)")
         stages["import"] = str(module)
         if loss is not None:
-            _append_step(module, loss, optimizer, needs_grad)
+            _append_step(module, loss, optimizer, needs_grad, reorder)
         stages["training"] = str(module)
-        run("kernels", "tinytrain-form-kernel-graph")
+        run("kernels", f"tinytrain-form-kernel-graph{{fuse-updates={str(reorder).lower()}}}")
         run("bufferized", "tinytrain-bufferize")
         run("codegen", f"tinytrain-codegen{{target={target.name}}}")
         slots, buffers = _read_plan(module)
@@ -123,7 +124,11 @@ def _run(module: ir.Module, stage: str, pipeline: str) -> None:
 
 
 def _append_step(
-    module: ir.Module, loss: str, optimizer: SGD, needs_grad: dict[str, NeedsGrad]
+    module: ir.Module,
+    loss: str,
+    optimizer: SGD,
+    needs_grad: dict[str, NeedsGrad],
+    reorder: bool,
 ) -> None:
     """Adds the function `step`, derived from `infer`."""
     infer = module.body.operations[0]
@@ -143,7 +148,8 @@ def _append_step(
         training,
         "training",
         f"tinytrain-training-graph{{loss={loss} keep-prediction=false "
-        f"momentum={optimizer.momentum} weight-decay={optimizer.weight_decay}}}",
+        f"momentum={optimizer.momentum} weight-decay={optimizer.weight_decay} "
+        f"updates-last={str(not reorder).lower()}}}",
     )
     module.body.append(training.body.operations[0].operation.clone())
 
