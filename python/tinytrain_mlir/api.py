@@ -39,7 +39,8 @@ def compile(
         loss: "cross_entropy" (logits [batch, classes], integer labels), "mse", or None for a
             program that only infers.
         optimizer: `SGD()` by default.
-        update: which parameters are trained; `FullUpdate()` by default.
+        update: which parameters are trained; `FullUpdate()` by default. PyTorch's own
+            `requires_grad` is not looked at.
         precision: "f32".
         target: one of `targets()`.
         budget: limits that the program must keep.
@@ -53,6 +54,17 @@ def compile(
         CompileError: a stage of the compiler failed.
         BudgetError: the program exceeds its budget.
     """
+    for option, value, kind in (
+        ("optimizer", optimizer, SGD),
+        ("budget", budget, Budget),
+        ("target", target, str),
+        ("name", name, str),
+        ("reorder", reorder, bool),
+    ):
+        if not (isinstance(value, kind) or (value is None and kind in (SGD, Budget))):
+            raise ConfigError(f"expected {option}= of type {kind.__name__}, got {value!r}")
+    if update is not None and (isinstance(update, type) or not hasattr(update, "resolve")):
+        raise ConfigError(f"expected update= such as tt.FullUpdate(), got {update!r}")
     if loss is not None and loss not in LOSSES:
         raise ConfigError(f"expected loss 'cross_entropy', 'mse' or None, got {loss!r}")
     if precision != "f32":
@@ -61,6 +73,8 @@ def compile(
         raise ConfigError(f"expected a name that is a C identifier, got {name!r}")
     target_info = lookup_target(target)
     graph = import_model(model, example_inputs)
+    if "learning_rate" in graph.parameters:
+        raise ConfigError("a parameter may not be called 'learning_rate': rename it in the model")
     needs_grad = (update or FullUpdate()).resolve(list(graph.parameters))
     _check_channels(graph, needs_grad)
     if loss == "cross_entropy" and len(graph.output.layout.ir_shape) != 2:

@@ -7,7 +7,9 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import click
 
@@ -85,6 +87,23 @@ def _program_options(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
+def _import(where: str) -> ModuleType:
+    """A module by file or by name; what lies beside it can be imported too."""
+    if not where.endswith(".py"):
+        sys.path.insert(0, str(Path.cwd()))
+        return importlib.import_module(where)
+    path = Path(where)
+    if not path.is_file():
+        raise ConfigError(f"expected a Python file, but {path} does not exist")
+    spec = importlib.util.spec_from_file_location(f"_tinytrain_model_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    spec.loader.exec_module(module)
+    return module
+
+
 def _load_model(spec: str) -> Any:
     """A module from "file.py:name" or "package.module:name"; a function is called."""
     if spec.endswith(".mlir"):
@@ -92,27 +111,22 @@ def _load_model(spec: str) -> Any:
     where, _, attribute = spec.rpartition(":")
     if not where:
         raise ConfigError(f"expected FILE.py:NAME, MODULE:NAME or a .mlir file, got '{spec}'")
-    if where.endswith(".py"):
-        path = Path(where)
-        if not path.is_file():
-            raise ConfigError(f"expected a Python file, but {path} does not exist")
-        module_spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert module_spec is not None and module_spec.loader is not None
-        module = importlib.util.module_from_spec(module_spec)
-        sys.modules[path.stem] = module
-        module_spec.loader.exec_module(module)
-    else:
-        try:
-            module = importlib.import_module(where)
-        except ImportError as error:
-            raise ConfigError(f"cannot import {where}: {error}") from error
+    try:
+        module = _import(where)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"cannot import {where}: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
         raise ConfigError(
             f"{where} has no '{attribute}': name a module or a function that makes one"
         )
     model = getattr(module, attribute)
     makes_one = isinstance(model, type) or (callable(model) and not hasattr(model, "state_dict"))
-    return model() if makes_one else model
+    try:
+        return model() if makes_one else model
+    except TypeError as error:
+        raise ConfigError(f"{spec} cannot be called without arguments: {error}") from error
 
 
 def _policy(specs: tuple[str, ...]) -> Any:
@@ -179,7 +193,12 @@ def _print_memory(program: Program) -> None:
 
 @main.command("compile")
 @_program_options
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder to write.",
+)
 def compile_command(out: Path, **options: Any) -> None:
     """Compile MODEL to a static library and a header.
 
@@ -195,7 +214,7 @@ def compile_command(out: Path, **options: Any) -> None:
 @main.command()
 @_program_options
 @click.option("--data", type=click.Path(path_type=Path), help=".npz with x [n, ...] f32 and y [n].")
-@click.option("--steps", default=10, show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option(
     "--emulator", type=click.Choice(["auto", "unicorn", "qemu"]), default="auto", show_default=True
 )
@@ -214,8 +233,8 @@ def run(data: Path | None, steps: int, emulator: str, **options: Any) -> None:
     if data is not None:
         try:
             arrays = np.load(data)
-            xs, ys = arrays["x"], arrays["y"]
-        except (OSError, ValueError, KeyError) as error:
+            xs, ys = np.atleast_1d(arrays["x"]), np.atleast_1d(arrays["y"])
+        except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
             raise ConfigError(f"expected an .npz file with x and y, got {data}: {error}") from error
     else:
         rng = np.random.default_rng(0)

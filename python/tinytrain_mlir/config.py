@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,14 @@ from .errors import ConfigError
 
 NeedsGrad: TypeAlias = bool | float | tuple[int, ...]
 """What of a parameter is trained: all, nothing, the first fraction or a set of channels."""
+
+
+def is_learning_rate(lr: object) -> bool:
+    """Whether `lr` is a number that is > 0 and finite as f32."""
+    if isinstance(lr, bool) or not isinstance(lr, (int, float)):
+        return False
+    smallest, largest = 2.0**-126, (2 - 2.0**-23) * 2.0**127
+    return smallest <= lr <= largest
 
 
 @dataclass(frozen=True)
@@ -30,14 +37,17 @@ class SGD:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value, ok in (
-            ("lr", self.lr, self.lr > 0),
-            ("momentum", self.momentum, 0 <= self.momentum < 1),
-            ("weight_decay", self.weight_decay, self.weight_decay >= 0),
+        for name, value, expected in (
+            ("lr", self.lr, "> 0"),
+            ("momentum", self.momentum, "in [0, 1)"),
+            ("weight_decay", self.weight_decay, ">= 0"),
         ):
-            if not (ok and math.isfinite(value)):
-                expected = {"lr": "> 0", "momentum": "in [0, 1)", "weight_decay": ">= 0"}[name]
-                raise ConfigError(f"SGD: expected {name} {expected} and finite, got {value}")
+            # Zero is no learning rate, but leaves out momentum or decay.
+            ok = is_learning_rate(value) or (name != "lr" and value == 0)
+            if not ok or (name == "momentum" and value >= 1):
+                raise ConfigError(
+                    f"SGD: expected {name} {expected} and finite in f32, got {value!r}"
+                )
 
 
 class UpdatePolicy(Protocol):
@@ -205,8 +215,10 @@ def parse_size(text: str | int) -> int:
     Raises:
         ConfigError: no such size.
     """
-    if isinstance(text, int):
+    if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
         return text
+    if not isinstance(text, str):
+        raise ConfigError(f"expected a size such as '256KB' or a number of bytes, got {text!r}")
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     if not match or match[2].upper() not in _UNITS:
         raise ConfigError(f"expected a size such as '256KB' or '1MB', got '{text}'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -111,6 +112,11 @@ def _run(module: ir.Module, stage: str, pipeline: str) -> None:
     before = str(module)
     try:
         PassManager.parse(f"builtin.module({pipeline})").run(module.operation)
+    except ValueError as error:
+        raise CompileError(
+            f"the installed extension does not know the pipeline of stage '{stage}' ({error}): "
+            "rebuild it, it is older than the Python sources"
+        ) from error
     except cast(Any, ir).MLIRError as error:
         first = str(error.error_diagnostics[0]) if error.error_diagnostics else str(error)
         folder = Path(tempfile.mkdtemp(prefix="tinytrain-reproducer-"))
@@ -258,7 +264,7 @@ def _finish_module(
                 op.attributes["no_inline"] = ir.UnitAttr.get()
                 op.attributes["linkage"] = ir.Attribute.parse("#llvm.linkage<internal>")
     if initial:
-        _append(module, _constant_global("params_init", initial, 16))
+        _append(module, _constant_global("params.initial", initial, 16))
         _append(module, _state_functions(name, slots, len(initial)))
     else:
         _append(module, f"llvm.func @{name}_init() attributes {{no_unwind}} {{ llvm.return }}")
@@ -312,10 +318,11 @@ def _constant_global(symbol: str, data: bytes, align: int) -> str:
 def _state_functions(name: str, slots: tuple[Slot, ...], size: int) -> str:
     """`init`, `set_learning_rate`, `save` and `load` of the block of parameters.
 
-    A checkpoint is the magic word, the block's size, a CRC-32 (IEEE 802.3) of its contents,
+    A checkpoint is the fingerprint of the block's layout, the block's size, a CRC-32 (IEEE 802.3) of its contents,
     then the contents. `load` changes nothing and returns -1 if any of these does not fit.
     """
     lr = next((s.offset for s in slots if s.name == "learning_rate"), None)
+    magic = fingerprint(slots)
     set_lr = ""
     if lr is not None:
         set_lr = f"""
@@ -327,10 +334,10 @@ llvm.func @{name}_set_learning_rate(%lr: f32) attributes {{no_unwind}} {{
 }}"""
     return f"""
 llvm.mlir.global external @params() : !llvm.array<{size} x i8>
-llvm.mlir.global external constant @params_init() : !llvm.array<{size} x i8>
+llvm.mlir.global external constant @"params.initial"() : !llvm.array<{size} x i8>
 llvm.func @{name}_init() attributes {{no_unwind}} {{
   %p = llvm.mlir.addressof @params : !llvm.ptr
-  %i = llvm.mlir.addressof @params_init : !llvm.ptr
+  %i = llvm.mlir.addressof @"params.initial" : !llvm.ptr
   %n = llvm.mlir.constant({size} : i32) : i32
   "llvm.intr.memcpy"(%p, %i, %n) <{{isVolatile = false}}> : (!llvm.ptr, !llvm.ptr, i32) -> ()
   llvm.return
@@ -370,7 +377,7 @@ llvm.func internal @checkpoint_crc(%p: !llvm.ptr) -> i32 attributes {{no_unwind,
 }}
 llvm.func @{name}_save(%buffer: !llvm.ptr) attributes {{no_unwind}} {{
   %p = llvm.mlir.addressof @params : !llvm.ptr
-  %magic = llvm.mlir.constant({CHECKPOINT_MAGIC} : i32) : i32
+  %magic = llvm.mlir.constant({magic} : i32) : i32
   %n = llvm.mlir.constant({size} : i32) : i32
   %crc = llvm.call @checkpoint_crc(%p) : (!llvm.ptr) -> i32
   %b1 = llvm.getelementptr %buffer[4] : (!llvm.ptr) -> !llvm.ptr, i8
@@ -384,7 +391,7 @@ llvm.func @{name}_save(%buffer: !llvm.ptr) attributes {{no_unwind}} {{
 }}
 llvm.func @{name}_load(%buffer: !llvm.ptr) -> i32 attributes {{no_unwind}} {{
   %p = llvm.mlir.addressof @params : !llvm.ptr
-  %magic = llvm.mlir.constant({CHECKPOINT_MAGIC} : i32) : i32
+  %magic = llvm.mlir.constant({magic} : i32) : i32
   %n = llvm.mlir.constant({size} : i32) : i32
   %0 = llvm.mlir.constant(0 : i32) : i32
   %bad = llvm.mlir.constant(-1 : i32) : i32
@@ -411,10 +418,14 @@ llvm.func @{name}_load(%buffer: !llvm.ptr) -> i32 attributes {{no_unwind}} {{
 """
 
 
-CHECKPOINT_MAGIC = 0x31545454
-"""First word of a checkpoint: "TTT1" in ASCII, little endian."""
 CHECKPOINT_HEADER = 12
-"""Bytes before a checkpoint's contents: magic, size, CRC-32."""
+"""Bytes before a checkpoint's contents: fingerprint, size, CRC-32 of the contents."""
+
+
+def fingerprint(slots: tuple[Slot, ...]) -> int:
+    """First word of a checkpoint: tells the programs apart whose layout differs."""
+    table = ";".join(f"{s.name}{s.shape}@{s.offset}" for s in slots)
+    return zlib.crc32(table.encode())
 
 
 def emit(module: ir.Module, target: Target) -> bytes:

@@ -55,8 +55,14 @@ class Graph:
     output: Port
 
     def save(self, path: str | Path) -> None:
-        """Writes the graph as MLIR text, and parameters and layouts beside it as `.npz`."""
+        """Writes the graph as MLIR text, and parameters and layouts beside it as `.npz`.
+
+        Raises:
+            ModelError: the file's name does not end in .mlir.
+        """
         path = Path(path)
+        if path.suffix != ".mlir":
+            raise ModelError(f"expected a file name that ends in .mlir, got '{path.name}'")
         layouts = {name: _layout_to_json(p.layout) for name, p in self.parameters.items()}
         meta = {
             "parameters": layouts,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,12 +97,22 @@ class Program:
         return Session(self, device)
 
     def save(self, folder: str | Path) -> Path:
-        """Writes `lib<name>.a`, `<name>.h` and `memory.json`, all or nothing.
+        """Writes `lib<name>.a`, `<name>.h` and `memory.json`; no file is written in part.
 
         Returns:
             the folder.
+
+        Raises:
+            ConfigError: the folder cannot be written.
         """
         folder = Path(folder)
+        try:
+            self._save(folder)
+        except OSError as error:
+            raise ConfigError(f"cannot write to {folder}: {error.strerror or error}") from error
+        return folder
+
+    def _save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".tinytrain-", dir=folder) as scratch:
             staged = Path(scratch)
@@ -119,5 +128,4 @@ class Program:
                 json.dumps(self.memory.as_dict(), indent=2) + "\n", encoding="utf-8"
             )
             for file in staged.iterdir():
-                shutil.move(str(file), folder / file.name)
-        return folder
+                file.replace(folder / file.name)

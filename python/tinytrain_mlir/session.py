@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .driver import CHECKPOINT_HEADER, CHECKPOINT_MAGIC
+from .config import is_learning_rate
+from .driver import CHECKPOINT_HEADER, fingerprint
 from .errors import CheckpointError, InputError
 from .frontends.graph_builder import Array
 
@@ -77,7 +78,8 @@ class Session:
         port = self._program.graph.output
         size = 4 * int(np.prod(port.layout.ir_shape))
         (data,) = self._device.call("infer", self._input(x), size)
-        return port.layout.to_torch(np.frombuffer(data, np.float32))
+        result: Array = port.layout.to_torch(np.frombuffer(data, np.float32)).copy()
+        return result
 
     def step(self, x: Any, y: Any, lr: float | None = None) -> float:
         """One training step on one batch.
@@ -97,8 +99,8 @@ class Session:
         """
         if self._program.loss is None:
             raise InputError("this program infers only: compile it with loss= to train")
-        if lr is not None and not (np.isfinite(lr) and lr > 0):
-            raise InputError(f"expected a finite learning rate > 0, got {lr}")
+        if lr is not None and not is_learning_rate(lr):
+            raise InputError(f"expected a finite learning rate > 0 (as f32), got {lr!r}")
         image, target = self._input(x), self._target(y)
         if lr is not None and self._program.trains:
             self._device.set_learning_rate(lr)
@@ -134,6 +136,7 @@ class Session:
             CheckpointError: truncated, damaged, or of another program.
         """
         self._check_trains()
+        checkpoint = bytes(checkpoint)
         size = self._program.memory.param_bytes
         if len(checkpoint) != CHECKPOINT_HEADER + size:
             raise CheckpointError(
@@ -141,7 +144,7 @@ class Session:
                 f"{len(checkpoint)}: it is truncated or belongs to another program"
             )
         magic, stored, crc = struct.unpack_from("<3I", checkpoint)
-        if magic != CHECKPOINT_MAGIC or stored != size:
+        if magic != fingerprint(self._program.compiled.slots) or stored != size:
             raise CheckpointError("not a checkpoint of this program: save one with Session.save")
         if zlib.crc32(checkpoint[CHECKPOINT_HEADER:]) != crc:
             raise CheckpointError("the checkpoint's CRC-32 does not match: the file is damaged")
@@ -149,7 +152,7 @@ class Session:
 
     @property
     def instructions(self) -> int | None:
-        """Instructions executed by the last call; None on the host and under qemu-user."""
+        """Instructions executed by the last call of any function; None on the host."""
         return self._device.instructions
 
     @property
@@ -186,7 +189,7 @@ class Session:
         if self._program.loss == "mse":
             return layout.to_ir(_float_array("y", y, layout.torch_shape)).tobytes()
         batch, classes = layout.torch_shape
-        labels = np.asarray(y)
+        labels = _array("y", y)
         if labels.shape == () and batch == 1:
             labels = labels.reshape(1)
         if labels.shape != (batch,) or not np.issubdtype(labels.dtype, np.integer):
@@ -201,11 +204,22 @@ class Session:
         return labels.astype(np.int32).tobytes()
 
 
+def _array(name: str, value: Any) -> Array:
+    try:
+        return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except Exception as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{name}: expected an array or a tensor, got {type(value).__name__}: {first}"
+        ) from error
+
+
 def _float_array(name: str, value: Any, shape: tuple[int, ...]) -> Array:
-    array = np.asarray(value.detach() if hasattr(value, "detach") else value)
+    array = _array(name, value)
     if array.shape != shape or array.dtype != np.float32:
         raise InputError(
-            f"{name}: expected float32 of shape {shape}, got {array.dtype} of shape {array.shape}"
+            f"{name}: expected float32 of shape {shape}, got {array.dtype} of shape {array.shape}: "
+            "reshape it, or use .astype(np.float32)"
         )
     if not np.isfinite(array).all():
         raise InputError(f"{name}: expected finite values, got NaN or infinity")

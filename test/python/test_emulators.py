@@ -11,9 +11,10 @@ import pytest
 import torch
 from conftest import calibrate
 from models import SmallCNN, tiny_net
+from torch import nn
 
 import tinytrain_mlir as tt
-from tinytrain_mlir.driver import CHECKPOINT_HEADER, CHECKPOINT_MAGIC
+from tinytrain_mlir.driver import CHECKPOINT_HEADER, fingerprint
 from tinytrain_mlir.errors import CheckpointError, EmulatorError, MissingToolError
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def test_checkpoint_round_trip(session: Session, programs: Programs, data: Data)
         session.step(x, y, 0.02)
     checkpoint = session.save()
     assert struct.unpack_from("<2I", checkpoint) == (
-        CHECKPOINT_MAGIC,
+        fingerprint(session._program.compiled.slots),
         len(checkpoint) - CHECKPOINT_HEADER,
     )
     continued = [session.step(x, y) for x, y in data[2:]]
@@ -178,6 +179,19 @@ def test_checkpoint_round_trip(session: Session, programs: Programs, data: Data)
     with session._program.load() as other:
         other.load(checkpoint)
         assert [other.step(x, y) for x, y in data[2:]] == continued
+
+
+def test_a_checkpoint_of_another_program_of_the_same_size_is_refused() -> None:
+    wide, tall = (
+        tt.compile(nn.Linear(i, o, bias=False), torch.zeros(1, i)).load()
+        for i, o in ((4, 6), (6, 4))
+    )
+    with pytest.raises(CheckpointError, match="not a checkpoint of this program"):
+        tall.load(wide.save())
+    # The C function, without Python's own check.
+    before = tall.save()
+    tall._device.call("load", wide.save())
+    assert tall.save() == before
 
 
 def test_damaged_checkpoints_change_nothing(session: Session, data: Data) -> None:

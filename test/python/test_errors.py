@@ -389,3 +389,48 @@ def test_command_line_errors(
     assert words in done.output and "Traceback" not in done.output
     assert done.output.startswith("tinytrain: error: ") and done.output.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_a_wrong_type() -> None:
+    fails(errors.ConfigError, "optimizer=", "SGD", optimizer="sgd")
+    fails(errors.ConfigError, "update=", "tt.FullUpdate()", update=tt.FullUpdate)
+    fails(errors.ConfigError, "target=", target=None)
+    fails(errors.ConfigError, "budget=", budget="1MB")
+    fails(errors.ConfigError, "reorder=", reorder="no")
+    for lr in (1e39, 1e-60, "0.1"):
+        with pytest.raises(errors.ConfigError, match="finite in f32"):
+            tt.SGD(lr)  # type: ignore[arg-type]
+
+
+def test_saving_where_nothing_can_be_written(tmp_path: Path) -> None:
+    program = tt.compile(nn.Linear(4, 3), X)
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(errors.ConfigError, match="cannot write to"):
+        program.save(file)
+    with pytest.raises(errors.ModelError, match=r"ends in \.mlir"):
+        program.graph.save(tmp_path / "graph.npz")
+
+
+def test_the_command_line_reports_errors_in_one_sentence(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from tinytrain_mlir.cli import main
+
+    good = tmp_path / "good.py"
+    good.write_text("import torch\nmodel = torch.nn.Linear(4, 3)\n")
+    broken = tmp_path / "broken.py"
+    broken.write_text("model = (\n")
+    damaged = tmp_path / "damaged.npz"
+    damaged.write_bytes(b"PK\x03\x04")
+    for arguments, words in (
+        (["run", f"{broken}:model", "--input-shape", "1,4"], "cannot import"),
+        (["run", f"{good}:nothing", "--input-shape", "1,4"], "has no 'nothing'"),
+        (["run", f"{good}:model"], "expected --input-shape"),
+        (["run", f"{good}:model", "--input-shape", "1,4", "--data", str(damaged)], "x and y"),
+        (["compile", f"{good}:model", "--input-shape", "1,x", "--out", "o"], "positive sizes"),
+        (["run", f"{good}:model", "--input-shape", "1,4", "--steps", "0"], "x>=1"),
+    ):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code != 0 and words in result.output, (arguments, result.output)
+        assert "Traceback" not in result.output

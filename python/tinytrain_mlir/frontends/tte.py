@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any, cast
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def load_tte(
         meta = json.loads(Path(json_path).read_text(encoding="utf-8"))
         arrays = dict(np.load(npz_path))
         return _Reader(arrays).read(meta, num_classes, seed)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise ModelError(
             f"{json_path} and {npz_path} are no published network ({type(error).__name__}: "
             f"{error}): expected its JSON file of layers and its .npz of arrays"
