@@ -253,7 +253,7 @@ def test_save_is_all_or_nothing(
         raise OSError("disk full")
 
     monkeypatch.setattr("tinytrain_mlir.program.render_header", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ConfigError, match="disk full"):
         programs("cortex-m7").save(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
