@@ -60,7 +60,7 @@ demo: $(INSTALLED)
 	$(BIN)/python examples/digits.py --out $(BUILD)/demo $(DEMO_ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

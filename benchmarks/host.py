@@ -66,10 +66,11 @@ def main() -> None:
     )
     for column in ("", "PyTorch eager ms", "tinytrain ms", "ratio"):
         table.add_column(column, justify="right")
-    for name, functions in (
+    cases: list[tuple[str, list[Callable[[], object]]]] = [
         ("training step", [eager_step, lambda: session.step(image, label)]),
         ("inference", [eager_infer, lambda: session.infer(image)]),
-    ):
+    ]
+    for name, functions in cases:
         for function in functions:
             function()
         eager, ours = _median_ms(functions, args.repeats)

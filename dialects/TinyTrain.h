@@ -18,6 +18,8 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include "llvm/Support/MathExtras.h"
+
 namespace tinytrain {
 
 /// Names of the attributes on a graph's arguments and results; the dialect's
@@ -32,6 +34,18 @@ inline constexpr llvm::StringLiteral kCotangent = "tinytrain.cotangent";
 inline constexpr llvm::StringLiteral kLoss = "tinytrain.loss";
 inline constexpr llvm::StringLiteral kGradientOf = "tinytrain.gradient_of";
 inline constexpr llvm::StringLiteral kUpdateOf = "tinytrain.update_of";
+/// Ends the name of a parameter's frozen part.
+inline constexpr llvm::StringLiteral kFrozenPart = "#frozen";
+/// Names of the attributes on kernel functions and their calls.
+inline constexpr llvm::StringLiteral kOverlaps = "tinytrain.overlaps";
+inline constexpr llvm::StringLiteral kKernelLabel = "tinytrain.kernel_label";
+inline constexpr llvm::StringLiteral kKernelMACs = "tinytrain.macs";
+
+/// Marks a location as part of the backward pass; the location in the user's model stays.
+mlir::Location asBackward(mlir::Location loc);
+bool isBackward(mlir::Location loc);
+/// The location in the user's model.
+mlir::Location withoutPhase(mlir::Location loc);
 
 template <typename ConcreteType>
 class KernelRoot : public mlir::OpTrait::TraitBase<ConcreteType, KernelRoot> {};
@@ -42,6 +56,14 @@ class InPlaceUpdate : public mlir::OpTrait::TraitBase<ConcreteType, InPlaceUpdat
 
 /// True if the types are pairwise shaped types of one shape.
 bool haveSameShapes(mlir::TypeRange lhs, mlir::TypeRange rhs);
+
+/// Bytes of a tensor or memref of static shape; an element of less than a byte takes one.
+inline int64_t bytesOf(mlir::ShapedType type) {
+  mlir::Type element = type.getElementType();
+  if (auto quantized = mlir::dyn_cast<mlir::quant::QuantizedType>(element))
+    element = quantized.getStorageType();
+  return type.getNumElements() * llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+}
 
 /// Strides, padding and dilations of a 2-D window; `kernel` counts elements.
 struct Window2D {

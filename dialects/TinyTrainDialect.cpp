@@ -19,6 +19,34 @@ Operation *TinyTrainDialect::materializeConstant(OpBuilder &builder, Attribute v
   return arith::ConstantOp::materialize(builder, value, type, loc);
 }
 
+//===----------------------------------------------------------------------===//
+// Locations
+//===----------------------------------------------------------------------===//
+
+static constexpr StringLiteral kBackward = "tinytrain.backward";
+
+Location tinytrain::asBackward(Location loc) {
+  return isBackward(loc) ? loc : NameLoc::get(StringAttr::get(loc.getContext(), kBackward), loc);
+}
+
+bool tinytrain::isBackward(Location loc) {
+  if (auto fused = dyn_cast<FusedLoc>(loc))
+    return llvm::any_of(fused.getLocations(), isBackward);
+  auto name = dyn_cast<NameLoc>(loc);
+  return name && name.getName() == kBackward;
+}
+
+Location tinytrain::withoutPhase(Location loc) {
+  if (auto fused = dyn_cast<FusedLoc>(loc))
+    return withoutPhase(fused.getLocations().front());
+  auto name = dyn_cast<NameLoc>(loc);
+  return name && name.getName() == kBackward ? Location(name.getChildLoc()) : loc;
+}
+
+//===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
 static LogicalResult verifyNeedsGrad(Operation *op, Type type, Attribute attr) {
   auto tensor = dyn_cast<ShapedType>(type);
   if (!tensor || !tensor.hasRank())
@@ -108,9 +136,11 @@ LogicalResult TinyTrainDialect::verifyRegionResultAttribute(Operation *op, unsig
 LogicalResult TinyTrainDialect::verifyOperationAttribute(Operation *op, NamedAttribute attr) {
   // What the passes record for reports stands on modules, functions and calls.
   StringRef name = attr.getName();
-  for (StringRef known : {"tinytrain.arena_bytes", "tinytrain.parameters", "tinytrain.buffers",
-                          "tinytrain.global", "tinytrain.kernel"})
-    if (name == known)
-      return success();
+  if (llvm::is_contained({StringRef("tinytrain.arena_bytes"), StringRef("tinytrain.parameters"),
+                          StringRef("tinytrain.buffers"), StringRef("tinytrain.ops"),
+                          StringRef("tinytrain.global"), StringRef("tinytrain.kernel"),
+                          StringRef(kOverlaps), StringRef(kKernelLabel), StringRef(kKernelMACs)},
+                         name))
+    return success();
   return op->emitOpError() << "has an unknown attribute '" << name << "'";
 }

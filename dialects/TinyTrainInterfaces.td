@@ -39,6 +39,19 @@ def SliceableOpInterface : OpInterface<"SliceableOpInterface"> {
   ];
 }
 
+def ContractionOpInterface : OpInterface<"ContractionOpInterface"> {
+  let cppNamespace = "::tinytrain";
+  let description = [{
+    A convolution, one of its adjoints, or a matrix product.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Number of multiply-accumulates, those on padding included.
+      }],
+      "int64_t", "getNumMACs", (ins)>,
+  ];
+}
+
 /// A contraction, pooling or reduction: the op a kernel is built around.
 def KernelRoot : NativeOpTrait<"KernelRoot"> {
   let cppNamespace = "::tinytrain";

@@ -195,6 +195,20 @@ SmallVector<unsigned> Conv2DWeightGradOp::getSlicedOperands() {
   // The channels of a depthwise convolution; those of a grouped one do not lead.
   return isDepthwise(getGroups(), x[3], w) ? SmallVector<unsigned>{0, 1} : SmallVector<unsigned>{};
 }
+/// Each gradient element meets each weight element of its channel once.
+static int64_t macsOf(Value image, Value weight) {
+  ArrayRef<int64_t> x = shapeOf(image);
+  return x[0] * x[1] * x[2] * cast<ShapedType>(weight.getType()).getNumElements();
+}
+int64_t Conv2DOp::getNumMACs() { return macsOf(getOutput(), getWeight()); }
+int64_t Conv2DInputGradOp::getNumMACs() { return macsOf(getGrad(), getWeight()); }
+int64_t Conv2DWeightGradOp::getNumMACs() { return macsOf(getGrad(), getOutput()); }
+int64_t MatmulOp::getNumMACs() {
+  ArrayRef<int64_t> lhs = shapeOf(getLhs());
+  return cast<ShapedType>(getOutput().getType()).getNumElements() *
+         lhs[lhs.size() - (getTransposeLhs() ? 2 : 1)];
+}
+
 SmallVector<unsigned> MatmulOp::getSlicedOperands() {
   return getTransposeRhs() ? SmallVector<unsigned>{} : SmallVector<unsigned>{1};
 }
@@ -211,6 +225,43 @@ INFER(Conv2DOp) {
                        adaptor.getGroups(), errorAt(context, location, "conv2d"), y)))
     return failure();
   types.push_back(tensorLike(adaptor.getInput(), y));
+  return success();
+}
+
+template <typename Op> static LogicalResult verifyInterval(Op op) {
+  if (op.getMin() <= op.getMax())
+    return success();
+  return op.emitOpError() << "expects min <= max, got " << op.getMin().convertToFloat() << " and "
+                          << op.getMax().convertToFloat();
+}
+
+INFER(ClampMaskOp) {
+  ArrayRef<int64_t> x = shapeOf(adaptor.getInput());
+  if (x.size() != 2)
+    return errorAt(context, location, "clamp_mask")()
+           << "expects rows of channels, got " << adaptor.getInput().getType();
+  int64_t bytes = llvm::divideCeil(x[0], 8);
+  types.push_back(RankedTensorType::get({bytes, x[1]}, IntegerType::get(context, 8)));
+  return success();
+}
+
+LogicalResult ClampMaskOp::verify() {
+  if (!getOutput().getType().getElementType().isInteger(8))
+    return emitOpError() << "expects bytes of bits, got " << getOutput().getType();
+  return verifyInterval(*this);
+}
+
+INFER(MaskGradOp) {
+  ArrayRef<int64_t> grad = shapeOf(adaptor.getGrad()), mask = shapeOf(adaptor.getMask());
+  auto emit = errorAt(context, location, "mask_grad");
+  if (grad.empty())
+    return emit() << "expects a gradient with channels, got a scalar";
+  int64_t bytes = llvm::divideCeil(llvm::product_of(grad.drop_back()), 8);
+  if (mask != ArrayRef<int64_t>{bytes, grad.back()} ||
+      !cast<ShapedType>(adaptor.getMask().getType()).getElementType().isInteger(8))
+    return emit() << "expects a mask of " << bytes << "x" << grad.back() << " bytes for "
+                  << adaptor.getGrad().getType() << ", got " << adaptor.getMask().getType();
+  types.push_back(adaptor.getGrad().getType());
   return success();
 }
 
@@ -261,12 +312,7 @@ INFER(BiasAddOp) {
   return success();
 }
 
-LogicalResult ClampOp::verify() {
-  if (getMin() <= getMax())
-    return success();
-  return emitOpError() << "expects min <= max, got " << getMin().convertToFloat() << " and "
-                       << getMax().convertToFloat();
-}
+LogicalResult ClampOp::verify() { return verifyInterval(*this); }
 
 #define INFER_POOL(Op, name, element)                                                              \
   INFER(Op) {                                                                                      \

@@ -61,7 +61,8 @@ defvar ConvAttributes = (ins
   DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding,
   DenseI64ArrayAttr:$dilations, DefaultValuedAttr<I64Attr, "1">:$groups);
 
-def TT_Conv2DOp : TT_InferredOp<"conv2d", [KernelRoot]> {
+def TT_Conv2DOp : TT_InferredOp<"conv2d", [
+    KernelRoot, DeclareOpInterfaceMethods<ContractionOpInterface>]> {
   let summary = "2-D convolution (cross-correlation), NHWC by OHWI";
   let description = [{
     `y[n,p,q,o] = sum_{h,w,i} x[n, p*sh + h*dh - top, q*sw + w*dw - left, i] * weight[o,h,w,i]`
@@ -80,7 +81,8 @@ def TT_Conv2DOp : TT_InferredOp<"conv2d", [KernelRoot]> {
   let results = (outs TT_Tensor:$output);
 }
 
-def TT_Conv2DInputGradOp : TT_Op<"conv2d_input_grad", [KernelRoot]> {
+def TT_Conv2DInputGradOp : TT_Op<"conv2d_input_grad", [
+    KernelRoot, DeclareOpInterfaceMethods<ContractionOpInterface>]> {
   let summary = "Adjoint of conv2d with respect to its input (transposed convolution)";
   let description = [{
     The gradient of `conv2d` in its input, as large as the result type says:
@@ -93,7 +95,8 @@ def TT_Conv2DInputGradOp : TT_Op<"conv2d_input_grad", [KernelRoot]> {
 }
 
 def TT_Conv2DWeightGradOp : TT_Op<"conv2d_weight_grad", [
-    KernelRoot, DeclareOpInterfaceMethods<SliceableOpInterface>]> {
+    KernelRoot, DeclareOpInterfaceMethods<ContractionOpInterface>,
+    DeclareOpInterfaceMethods<SliceableOpInterface>]> {
   let summary = "Adjoint of conv2d with respect to its weight (correlation of input and gradient)";
   let description = [{
     The result may hold fewer input channels than the convolution: then the
@@ -105,7 +108,8 @@ def TT_Conv2DWeightGradOp : TT_Op<"conv2d_weight_grad", [
 }
 
 def TT_MatmulOp : TT_InferredOp<"matmul", [
-    KernelRoot, DeclareOpInterfaceMethods<SliceableOpInterface>]> {
+    KernelRoot, DeclareOpInterfaceMethods<ContractionOpInterface>,
+    DeclareOpInterfaceMethods<SliceableOpInterface>]> {
   let summary = "Matrix product of two matrices, or of two batches of matrices";
   let description = [{
     `y = op(lhs) * op(rhs)`, where `op` transposes the last two dimensions if
@@ -220,6 +224,27 @@ def TT_ClampGradOp : TT_InferredOp<"clamp_grad", [ElementwiseOp]> {
   }];
   let arguments = (ins TT_FloatTensor:$grad, TT_Tensor:$result, F32Attr:$min, F32Attr:$max,
                        UnitAttr:$inclusive);
+  let results = (outs TT_FloatTensor:$output);
+}
+
+def TT_ClampMaskOp : TT_InferredOp<"clamp_mask", [KernelRoot]> {
+  let summary = "Where relu and clamp pass the gradient, one bit per element";
+  let description = [{
+    Bit j of `y[b, c]` says whether `input[8 * b + j, c]` lies inside the interval, as
+    `clamp_grad` means it. Rows behind the last one have zeros.
+  }];
+  let arguments = (ins TT_Tensor:$input, F32Attr:$min, F32Attr:$max, UnitAttr:$inclusive);
+  let results = (outs TT_IndexTensor:$output);
+  let hasVerifier = 1;
+}
+
+def TT_MaskGradOp : TT_InferredOp<"mask_grad", [ElementwiseOp]> {
+  let summary = "Adjoint of relu and clamp by their mask: passes the gradient where the bit is set";
+  let description = [{
+    With all dimensions of `grad` but the last flattened to rows:
+    `y[r, c] = grad[r, c]` where bit `r mod 8` of `mask[r floordiv 8, c]` is set, else 0.
+  }];
+  let arguments = (ins TT_FloatTensor:$grad, TT_IndexTensor:$mask);
   let results = (outs TT_FloatTensor:$output);
 }
 
@@ -513,7 +538,8 @@ def TT_KernelOp : Op<TinyTrain_Dialect, "kernel", [
     ```
   }];
   let arguments = (ins Variadic<AnyShaped>:$inputs, Variadic<AnyShaped>:$inits,
-                       OptionalAttr<StrAttr>:$label);
+                       OptionalAttr<StrAttr>:$label,
+                       DefaultValuedAttr<I64Attr, "0">:$macs);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{

@@ -95,7 +95,32 @@ def EliminateDeadGradients
     Statistic<"numGradients", "gradients-removed", "Number of gradients removed">,
     Statistic<"numOps", "ops-removed", "Number of ops removed">,
     Statistic<"numBytes", "bytes-removed", "Bytes of tensors no longer computed">,
+    Statistic<"numMACs", "macs-removed", "Multiply-accumulates no longer computed">,
   ];
+}
+
+def PackClampMasks : Pass<"tinytrain-pack-clamp-masks", "::mlir::func::FuncOp"> {
+  let summary = "Keeps one bit per element where only a clamp's adjoint needs an activation";
+  let description = [{
+    The adjoint of a relu or clamp asks whether each element lies inside the interval. Where
+    nothing else in the backward pass reads that activation, the answers are packed into bits
+    as soon as it exists, and it dies.
+
+    ```mlir
+    // before: nothing behind the forward pass reads %y but
+    %dx = tinytrain.clamp_grad %g, %y {min = 0.0 : f32, max = 6.0 : f32} : (tensor<1x8x8x16xf32>, ...) -> ...
+    // after
+    %pixels = tinytrain.reshape %y : (tensor<1x8x8x16xf32>) -> tensor<64x16xf32>
+    %bits = tinytrain.clamp_mask %pixels {min = 0.0 : f32, max = 6.0 : f32} : (tensor<64x16xf32>) -> tensor<8x16xi8>
+    ...
+    %dx = tinytrain.mask_grad %g, %bits : (tensor<1x8x8x16xf32>, tensor<8x16xi8>) -> tensor<1x8x8x16xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numMasks", "masks", "Number of masks">,
+    Statistic<"numBytes", "bytes-removed", "Bytes of activations no longer kept, less the masks">,
+  ];
+  let dependentDialects = ["::tinytrain::TinyTrainDialect"];
 }
 
 def ApplyOptimizer : Pass<"tinytrain-apply-optimizer", "::mlir::func::FuncOp"> {
@@ -116,6 +141,21 @@ def ApplyOptimizer : Pass<"tinytrain-apply-optimizer", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::tinytrain::TinyTrainDialect"];
 }
 
+def DetachFrozenParts : Pass<"tinytrain-detach-frozen-parts", "::mlir::ModuleOp"> {
+  let summary = "Keeps the frozen channels of partly trained parameters apart";
+  let description = [{
+    A weight of which only the leading channels are updated becomes two arguments, in all
+    functions: the trained part under its own name, and the frozen one, called `name#frozen`,
+    which is constant. The ops that read the parameter read both, joined; a kernel reads each
+    where it lies.
+  }];
+  let statistics = [
+    Statistic<"numDetached", "parameters-detached", "Number of arguments split in two">,
+    Statistic<"numBytes", "bytes-removed", "Bytes of parameters that need not be writable">,
+  ];
+  let dependentDialects = ["::tinytrain::TinyTrainDialect"];
+}
+
 def FuseOps : Pass<"tinytrain-fuse-ops", "::mlir::func::FuncOp"> {
   let summary = "Groups a convolution, pooling or reduction with the elementwise ops after it";
   let description = [{
@@ -125,14 +165,35 @@ def FuseOps : Pass<"tinytrain-fuse-ops", "::mlir::func::FuncOp"> {
     become one kernel: the gradient exists one register tile at a time.
   }];
   let options = [
-    Option<"fuseUpdates", "fuse-updates", "bool", "true",
-           "make a gradient and its update one kernel">,
+    Option<"fuse", "fuse", "bool", "true",
+           "form kernels of several ops; else each op is a kernel">,
   ];
   let statistics = [
     Statistic<"numKernels", "kernels", "Number of kernels formed">,
     Statistic<"numFused", "ops-fused", "Number of elementwise ops fused into a root">,
+    Statistic<"numBytes", "bytes-removed", "Bytes of tensors that stay in registers">,
   ];
   let dependentDialects = ["::tinytrain::TinyTrainDialect"];
+}
+
+def SplitChannels : Pass<"tinytrain-split-channels", "::mlir::func::FuncOp"> {
+  let summary = "Runs an expansion and the depthwise convolution behind it group by group";
+  let description = [{
+    Of a pointwise convolution whose result only a depthwise convolution reads, all channels
+    need not exist at the same time: both kernels are cut into groups of channels, and each
+    depthwise one writes its channels of the common result. No element is computed twice.
+
+    Only pairs that need more memory than all other ops of the function are cut, into as few
+    groups, of four channels at least, as bring them down to those.
+  }];
+  let options = [
+    Option<"maxGroups", "max-groups", "unsigned", "8", "largest number of groups">,
+  ];
+  let statistics = [
+    Statistic<"numSplit", "pairs-split", "Number of pairs of convolutions cut">,
+    Statistic<"numBytes", "bytes-removed", "Bytes of expansions that do not exist at a time">,
+  ];
+  let dependentDialects = ["::tinytrain::TinyTrainDialect", "::mlir::tensor::TensorDialect"];
 }
 
 //===----------------------------------------------------------------------===//
@@ -159,14 +220,41 @@ def FormKernels : Pass<"tinytrain-form-kernels", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::tinytrain::TinyTrainDialect"];
 }
 
+def ReorderOps : Pass<"tinytrain-reorder-ops", "::mlir::func::FuncOp"> {
+  let summary = "Schedules ops for the smallest peak of live bytes";
+  let description = [{
+    Searches the orders that keep every dependency: operands before users, and the update of a
+    parameter behind all that reads its old value. Ops that free at least what they
+    allocate, updates above all, run as soon as they can. The search improves on the input
+    order until no better one exists or its limit is reached; the result is never worse.
+
+    Live bytes are those of the op results that are still needed; views, constants,
+    arguments and updates in place have none, and with `in-place` an elementwise result takes
+    over an operand of its size that dies.
+  }];
+  let options = [
+    Option<"inPlace", "in-place", "bool", "true", "count on results written in place">,
+    Option<"limit", "limit", "unsigned", "20000", "number of partial schedules to look at">,
+  ];
+  let statistics = [
+    Statistic<"peakBefore", "peak-before", "Largest sum of live bytes in the input order">,
+    Statistic<"peakAfter", "peak-after", "Largest sum of live bytes in the new order">,
+    Statistic<"proven", "proven-optimal", "Number of functions whose order is proven optimal">,
+  ];
+}
+
 def AssignDestinations : Pass<"tinytrain-assign-destinations", "::mlir::func::FuncOp"> {
   let summary = "Gives every kernel result the buffer it is written to";
   let description = [{
     An update is written to its parameter. Another result takes over an operand of its
     size that is read at the same place only and dies here, or a fresh tensor.
   }];
+  let options = [
+    Option<"inPlace", "in-place", "bool", "true", "let results take over dying operands">,
+  ];
   let statistics = [
     Statistic<"numInPlace", "in-place", "Number of results written in place">,
+    Statistic<"numBytes", "bytes-removed", "Bytes of results written over a dying operand">,
   ];
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
@@ -199,6 +287,10 @@ def LowerKernels : Pass<"tinytrain-lower-kernels", "::mlir::ModuleOp"> {
     the target (`lib/Target/TargetInfo`): a tile of accumulators, vectors along
     a contiguous dimension, loop bounds in place of padding, the elementwise ops
     applied before the only store.
+
+    Each function records as `tinytrain.overlaps` how a result may overlap an operand that
+    nobody reads afterwards: the order of the loop nest's tiles and its index maps say
+    which elements are still to be read when an element is written.
   }];
   let options = [
     Option<"target", "target", "std::string", "\"host\"", "name of the target">,
@@ -216,19 +308,28 @@ def LowerKernels : Pass<"tinytrain-lower-kernels", "::mlir::ModuleOp"> {
 def PlanMemory : Pass<"tinytrain-plan-memory", "::mlir::ModuleOp"> {
   let summary = "Places every buffer in one static arena, every parameter in a global";
   let description = [{
-    Lifetimes run from a buffer's first to its last use in program order.
-    Functions never run at the same time, so they share the arena. Buffers are
-    placed largest first at the lowest offset where no live buffer is in the
-    way. Updated parameters and optimizer state share one global, frozen
+    Lifetimes run from a buffer's first to its last use, counted in kernel calls.
+    Functions never run at the same time, so they share the arena. Two buffers
+    alive at the same call do not overlap, but for what `tinytrain.overlaps` of the
+    called kernel allows between a result and an operand that dies there.
+
+    Buffers are placed one after the other at the lowest free offset, in many orders: by
+    size, by time, and variations of the best, until the arena is as small as the largest
+    sum of live buffers or the orders run out.
+
+    Updated parameters and optimizer state share one global, frozen
     parameters have one each. Inputs, labels and outputs stay arguments.
   }];
   let options = [
     Option<"alignment", "alignment", "int64_t", "16", "alignment of every buffer in bytes">,
+    Option<"overlap", "overlap", "bool", "true", "let results overlap dying operands">,
+    Option<"rounds", "rounds", "unsigned", "2000", "number of orders to try per function">,
   ];
   let statistics = [
     Statistic<"numBuffers", "buffers", "Number of buffers placed">,
     Statistic<"arenaBytes", "arena-bytes", "Size of the arena">,
-    Statistic<"boundBytes", "bound-bytes", "Largest sum of live buffers, a lower bound">,
+    Statistic<"boundBytes", "bound-bytes", "Largest sum of live buffers, less what may overlap">,
+    Statistic<"overlapBytes", "overlap-bytes", "Bytes shared by results and dying operands">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
 }

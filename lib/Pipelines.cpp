@@ -30,17 +30,29 @@ struct TrainingGraphOptions : PassPipelineOptions<TrainingGraphOptions> {
   Option<bool> updatesLast{*this, "updates-last",
                            llvm::cl::desc("update all parameters at the end"),
                            llvm::cl::init(false)};
+  Option<bool> masks{*this, "masks",
+                     llvm::cl::desc("keep one bit per element for the adjoint of a clamp"),
+                     llvm::cl::init(true)};
 };
 
 struct KernelGraphOptions : PassPipelineOptions<KernelGraphOptions> {
-  Option<bool> fuseUpdates{*this, "fuse-updates",
-                           llvm::cl::desc("make a gradient and its update one kernel"),
-                           llvm::cl::init(true)};
+  Option<bool> fuse{*this, "fuse", llvm::cl::desc("form kernels of several ops"),
+                    llvm::cl::init(true)};
+  Option<bool> detach{*this, "detach", llvm::cl::desc("keep the frozen part of a parameter apart"),
+                      llvm::cl::init(true)};
+  Option<bool> split{*this, "split", llvm::cl::desc("cut expansions into groups of channels"),
+                     llvm::cl::init(true)};
+  Option<bool> reorder{*this, "reorder", llvm::cl::desc("schedule for the smallest peak"),
+                       llvm::cl::init(true)};
+  Option<bool> inPlace{*this, "in-place", llvm::cl::desc("let results take over dying operands"),
+                       llvm::cl::init(true)};
 };
 
 struct CodegenOptions : PassPipelineOptions<CodegenOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("name of the target"),
                              llvm::cl::init("host")};
+  Option<bool> overlap{*this, "overlap", llvm::cl::desc("let results overlap dying operands"),
+                       llvm::cl::init(true)};
 };
 
 struct ToLLVMOptions : PassPipelineOptions<ToLLVMOptions> {
@@ -69,25 +81,38 @@ void buildTrainingGraph(OpPassManager &pm, const TrainingGraphOptions &options) 
   func.addPass(createSliceSparseUpdates());
   // 5. Gradients of frozen parameters go, and all that only they needed.
   func.addPass(createEliminateDeadGradients());
-  // 6. The gradients that are left become updates.
+  // 6. One bit per element where a clamp's adjoint needs no more.
+  if (options.masks)
+    func.addPass(createPackClampMasks());
+  // 7. The gradients that are left become updates.
   func.addPass(createApplyOptimizer({options.momentum, options.weightDecay, options.updatesLast}));
-  // 7. Twice the same subexpression, identity scales.
+  // 8. Twice the same subexpression, identity scales.
   func.addPass(createCanonicalizerPass());
   func.addPass(createCSEPass());
 }
 
 /// Graph -> kernels of linalg on tensors, each with its destination.
 void buildKernelGraph(OpPassManager &pm, const KernelGraphOptions &options) {
+  // 0. The frozen part of a partly trained parameter is a constant.
+  if (options.detach)
+    pm.addPass(createDetachFrozenParts());
   OpPassManager &func = pm.nest<func::FuncOp>();
   // 1. What runs as one loop nest.
-  func.addPass(createFuseOps({options.fuseUpdates}));
+  func.addPass(createFuseOps({options.fuse}));
+  if (options.split)
+    func.addPass(createSplitChannels());
   // 2. Structured ops, inside kernels and outside.
   func.addPass(createConvertTinyTrainToLinalg());
   func.addPass(createCSEPass());
   // 3. What is still outside gets a kernel of its own.
   func.addPass(createFormKernels());
-  // 4. In place where that is legal.
-  func.addPass(createAssignDestinations());
+  // 4. The order of least peak memory.
+  ReorderOpsOptions reorder;
+  reorder.inPlace = options.inPlace;
+  if (options.reorder)
+    func.addPass(createReorderOps(reorder));
+  // 5. In place where that is legal.
+  func.addPass(createAssignDestinations({options.inPlace}));
 }
 
 /// Tensors -> memrefs; updates are in place or the pipeline fails.
@@ -105,7 +130,9 @@ void buildBufferize(OpPassManager &pm) {
 /// Kernels -> loop nests, buffers -> one arena.
 void buildCodegen(OpPassManager &pm, const CodegenOptions &options) {
   pm.addPass(createLowerKernels({options.target}));
-  pm.addPass(createPlanMemory());
+  PlanMemoryOptions plan;
+  plan.overlap = options.overlap;
+  pm.addPass(createPlanMemory(plan));
   pm.addPass(createExpandMath());
   append(pm, "canonicalize,cse");
 }

@@ -17,6 +17,18 @@ namespace tinytrain {
 
 namespace {
 
+/// Marks what is inserted behind the forward pass.
+struct BackwardMarker : OpBuilder::Listener {
+  explicit BackwardMarker(Operation *lastForward) : lastForward(lastForward) {}
+
+  void notifyOperationInserted(Operation *op, OpBuilder::InsertPoint) override {
+    if (!lastForward || lastForward->isBeforeInBlock(op))
+      op->setLoc(asBackward(op->getLoc()));
+  }
+
+  Operation *lastForward;
+};
+
 struct Autodiff : tinytrain::impl::AutodiffBase<Autodiff> {
   using AutodiffBase::AutodiffBase;
 
@@ -120,7 +132,9 @@ void Autodiff::runOnOperation() {
   }
 
   auto ret = cast<func::ReturnOp>(func.front().getTerminator());
+  BackwardMarker marker(forward.empty() ? nullptr : forward.back());
   OpBuilder b(ret);
+  b.setListener(&marker);
   if (failed(seed(func, b)))
     return signalPassFailure();
   for (Operation *op : llvm::reverse(forward))

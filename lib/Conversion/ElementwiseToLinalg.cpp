@@ -54,20 +54,99 @@ Value clamp(ClampOp op, OpBuilder &b, Location loc, ValueRange args) {
     value = atMost(b, loc, value, constantLike(b, loc, op.getMax()));
   return value;
 }
+
+/// Calls `visit` with each condition for `x` to lie inside the interval of a clamp.
+template <typename Op>
+void forEachBound(Op op, OpBuilder &b, Location loc, Value x, function_ref<void(Value)> visit) {
+  auto compare = [&](arith::CmpFPredicate predicate, const APFloat &bound) {
+    if (!bound.isInfinity())
+      visit(arith::CmpFOp::create(b, loc, predicate, x, constantLike(b, loc, bound)));
+  };
+  bool inclusive = op.getInclusive();
+  compare(inclusive ? arith::CmpFPredicate::OGE : arith::CmpFPredicate::OGT, op.getMin());
+  compare(inclusive ? arith::CmpFPredicate::OLE : arith::CmpFPredicate::OLT, op.getMax());
+}
+
 Value clampGrad(ClampGradOp op, OpBuilder &b, Location loc, ValueRange args) {
   Value zero = floatConstant(b, loc, 0), result = args[0];
-  auto keepWhere = [&](arith::CmpFPredicate predicate, const APFloat &bound) {
-    Value inside = arith::CmpFOp::create(b, loc, predicate, args[1], constantLike(b, loc, bound));
+  forEachBound(op, b, loc, args[1], [&](Value inside) {
     result = arith::SelectOp::create(b, loc, inside, result, zero);
-  };
-  if (!op.getMin().isInfinity())
-    keepWhere(op.getInclusive() ? arith::CmpFPredicate::OGE : arith::CmpFPredicate::OGT,
-              op.getMin());
-  if (!op.getMax().isInfinity())
-    keepWhere(op.getInclusive() ? arith::CmpFPredicate::OLE : arith::CmpFPredicate::OLT,
-              op.getMax());
+  });
   return result;
 }
+
+Value integerConstant(OpBuilder &b, Location loc, int64_t value) {
+  return arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(value));
+}
+
+/// Loop dimensions: byte, channel, bit.
+struct LowerClampMask : OpRewritePattern<ClampMaskOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ClampMaskOp op, PatternRewriter &b) const override {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getType()),
+         xType = cast<RankedTensorType>(op.getInput().getType());
+    Value x = padTensor(b, loc, op.getInput(), {0, 0},
+                        {type.getDimSize(0) * 8 - xType.getDimSize(0), 0}, b.getF32FloatAttr(0));
+    // The extent of the bits follows from no operand: a shape-only one says it.
+    Value bits = emptyTensor(b, loc, RankedTensorType::get({8}, type.getElementType()));
+    AffineExpr byte = b.getAffineDimExpr(0), channel = b.getAffineDimExpr(1),
+               bit = b.getAffineDimExpr(2);
+    Value init = filledTensor(b, loc, type, b.getI8IntegerAttr(0));
+    auto body = [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
+      Value inside;
+      forEachBound(op, nested, l, args[0], [&](Value condition) {
+        inside =
+            inside ? arith::AndIOp::create(nested, l, inside, condition).getResult() : condition;
+      });
+      if (!inside)
+        inside = arith::ConstantOp::create(nested, l, nested.getBoolAttr(true));
+      Value one = arith::ExtUIOp::create(nested, l, nested.getI8Type(), inside);
+      Value position = arith::IndexCastOp::create(nested, l, nested.getI8Type(),
+                                                  linalg::IndexOp::create(nested, l, 2));
+      Value shifted = arith::ShLIOp::create(nested, l, one, position);
+      return arith::AddIOp::create(nested, l, args[2], shifted);
+    };
+    b.replaceOp(op, generic(b, loc, {x, bits}, init, 3,
+                            {{byte * 8 + bit, channel}, {bit}, {byte, channel}}, {2}, body));
+    return success();
+  }
+};
+
+struct LowerMaskGrad : OpRewritePattern<MaskGradOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MaskGradOp op, PatternRewriter &b) const override {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getType());
+    unsigned rank = type.getRank();
+    SmallVector<AffineExpr> identity;
+    AffineExpr row = b.getAffineConstantExpr(0);
+    for (unsigned d = 0; d < rank; ++d) {
+      identity.push_back(b.getAffineDimExpr(d));
+      if (d + 1 < rank)
+        row = row * type.getDimSize(d) + identity[d];
+    }
+    auto body = [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
+      auto index = [&](int64_t value) { return arith::ConstantIndexOp::create(nested, l, value); };
+      Value position = index(0);
+      for (unsigned d = 0; d + 1 < rank; ++d) {
+        position = arith::MulIOp::create(nested, l, position, index(type.getDimSize(d)));
+        position =
+            arith::AddIOp::create(nested, l, position, linalg::IndexOp::create(nested, l, d));
+      }
+      position = arith::AndIOp::create(nested, l, position, index(7));
+      position = arith::IndexCastOp::create(nested, l, nested.getI8Type(), position);
+      Value bit = arith::ShRUIOp::create(nested, l, args[1], position);
+      bit = arith::AndIOp::create(nested, l, bit, integerConstant(nested, l, 1));
+      Value isSet = arith::CmpIOp::create(nested, l, arith::CmpIPredicate::ne, bit,
+                                          integerConstant(nested, l, 0));
+      return arith::SelectOp::create(nested, l, isSet, args[0], floatConstant(nested, l, 0));
+    };
+    b.replaceOp(op, generic(b, loc, op->getOperands(), emptyTensor(b, loc, type), rank,
+                            {identity, {row.floorDiv(8), identity.back()}, identity}, {}, body));
+    return success();
+  }
+};
 
 /// `grad + decay * param`
 Value decayed(OpBuilder &b, Location loc, Value grad, Value param, const APFloat &decay) {
@@ -146,5 +225,6 @@ void tinytrain::populateElementwiseToLinalg(RewritePatternSet &patterns) {
                LowerElementwise<LogOp, unary<LogOp, math::LogOp>>, LowerElementwise<ScaleOp, scale>,
                LowerElementwise<ShiftOp, shift>, LowerElementwise<ReluOp, relu>,
                LowerElementwise<ClampOp, clamp>, LowerElementwise<ClampGradOp, clampGrad>,
-               LowerSGDUpdate, LowerMomentumUpdate>(patterns.getContext());
+               LowerClampMask, LowerMaskGrad, LowerSGDUpdate, LowerMomentumUpdate>(
+      patterns.getContext());
 }

@@ -90,7 +90,8 @@ struct LowerSlice : OpRewritePattern<SliceOp> {
                                                 getAsIndexOpFoldResult(context, op.getOffsets()),
                                                 getAsIndexOpFoldResult(context, op.getSizes()),
                                                 getAsIndexOpFoldResult(context, op.getStrides()));
-    b.replaceOp(op, copy(b, op.getLoc(), part));
+    // A kernel reads the part where it lies.
+    b.replaceOp(op, op->getParentOfType<KernelOp>() ? part : copy(b, op.getLoc(), part));
     return success();
   }
 };
@@ -115,6 +116,11 @@ struct LowerConcat : OpRewritePattern<ConcatOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ConcatOp op, PatternRewriter &b) const override {
     RankedTensorType type = typeOf(op);
+    // A kernel reads the parts where they lie.
+    if (op->getParentOfType<KernelOp>()) {
+      b.replaceOpWithNewOp<tensor::ConcatOp>(op, type, op.getAxis(), op.getInputs());
+      return success();
+    }
     SmallVector<int64_t> offsets(type.getRank(), 0), strides(type.getRank(), 1);
     Value result = emptyTensor(b, op.getLoc(), type);
     for (Value input : op.getInputs()) {

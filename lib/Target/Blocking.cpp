@@ -32,10 +32,41 @@ bool isGuarded(const Access &access, unsigned dim) {
   return llvm::any_of(access.guards, [=](const Guard &g) { return g.expr.isFunctionOfDim(dim); });
 }
 
+/// Dimensions under a division have to be constants: code is emitted per value. Where nothing is
+/// reduced, the quotients only address what is read, and are computed.
+SmallVector<unsigned> findPhases(const KernelModel &model) {
+  unsigned dims = model.extents.size();
+  llvm::SmallDenseSet<unsigned> found;
+  auto visit = [&](AffineExpr expr) {
+    expr.walk([&](AffineExpr e) {
+      if (e.getKind() != AffineExprKind::Mod && e.getKind() != AffineExprKind::FloorDiv)
+        return;
+      for (unsigned d = 0; d < dims; ++d)
+        if (e.isFunctionOfDim(d))
+          found.insert(d);
+    });
+  };
+  auto visitAccess = [&](const Access &access) {
+    llvm::for_each(access.index, visit);
+    for (const Guard &guard : access.guards)
+      visit(guard.expr);
+  };
+  if (model.reductions.empty())
+    return {};
+  for (const auto &input : model.inputs)
+    if (input)
+      visitAccess(*input);
+  for (const auto &store : model.stores)
+    visitAccess(store.access);
+  SmallVector<unsigned> phases(found.begin(), found.end());
+  llvm::sort(phases);
+  return phases;
+}
+
 class Chooser {
 public:
-  Chooser(const KernelModel &model, const TargetInfo &target, ArrayRef<unsigned> phases)
-      : model(model), target(target), phases(phases), dims(model.extents.size()) {
+  Chooser(const KernelModel &model, const TargetInfo &target)
+      : model(model), target(target), phases(findPhases(model)), dims(model.extents.size()) {
     for (const auto &input : model.inputs)
       if (input)
         reads.push_back(&*input);
@@ -45,6 +76,10 @@ public:
 
   Blocking choose() {
     Blocking blocking;
+    blocking.phases = phases;
+    for (unsigned d : model.parallel)
+      if (!llvm::is_contained(phases, d))
+        blocking.loopDims.push_back(d);
     blocking.tile.assign(dims, 1);
     chooseVectorDim(blocking);
     if (blocking.vectorDim && isParallel(*blocking.vectorDim))
@@ -64,7 +99,7 @@ private:
       if (llvm::is_contained(phases, d) || (!isParallel(d) && !model.isSum))
         continue;
       int64_t lanes = 1;
-      while (lanes * 2 <= maxLanes && model.extents[d] % (lanes * 2) == 0)
+      while (lanes * 2 <= maxLanes && divides(lanes * 2, d))
         lanes *= 2;
       if (lanes == 1 || lanes * 32 < target.minVectorBits ||
           llvm::any_of(reads, [&](const Access *a) { return isGuarded(*a, d); }) ||
@@ -149,7 +184,7 @@ private:
         int64_t size = unit * factor;
         if (size > model.extents[d])
           break;
-        if (!mayHaveBorder(d) && model.extents[d] % size)
+        if ((isJoined(d) || !mayHaveBorder(d)) && !divides(size, d))
           continue;
         tile[d] = size;
         search(i + 1);
@@ -157,6 +192,13 @@ private:
       tile[d] = unit;
     };
     search(0);
+  }
+
+  bool isJoined(unsigned d) const { return model.join && model.join->dim == d; }
+
+  /// True if steps of `size` end where the dimension does, and where joined operands meet.
+  bool divides(int64_t size, unsigned d) const {
+    return model.extents[d] % size == 0 && (!isJoined(d) || model.join->at % size == 0);
   }
 
   bool mayHaveBorder(unsigned d) const {
@@ -178,7 +220,7 @@ private:
 
   const KernelModel &model;
   const TargetInfo &target;
-  ArrayRef<unsigned> phases;
+  SmallVector<unsigned> phases;
   unsigned dims;
   SmallVector<const Access *> reads;
   int64_t reductionTrip = 1;
@@ -186,7 +228,6 @@ private:
 
 } // namespace
 
-Blocking Blocking::choose(const KernelModel &model, const TargetInfo &target,
-                          ArrayRef<unsigned> phases) {
-  return Chooser(model, target, phases).choose();
+Blocking Blocking::choose(const KernelModel &model, const TargetInfo &target) {
+  return Chooser(model, target).choose();
 }

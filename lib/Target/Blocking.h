@@ -8,18 +8,21 @@
 
 namespace tinytrain {
 
-/// How a kernel's loops are unrolled and vectorized.
+/// How a kernel's loops are ordered, unrolled and vectorized. The loop nest runs over
+/// `phases`, then over `loopDims`, the first one outermost, each in ascending order.
 struct Blocking {
+  /// Parallel dimensions that code is emitted for value by value.
+  llvm::SmallVector<unsigned> phases;
+  /// The other parallel dimensions.
+  llvm::SmallVector<unsigned> loopDims;
   /// The dimension that runs along vector lanes, and how many lanes.
   std::optional<unsigned> vectorDim;
   int64_t lanes = 1;
   /// Step of each parallel dimension's loop: as many elements are computed at a time.
   llvm::SmallVector<int64_t> tile;
 
-  /// Chooses by the number of loads and operations per element. `phases` are dimensions that
-  /// code is specialised for.
-  static Blocking choose(const KernelModel &model, const TargetInfo &target,
-                         llvm::ArrayRef<unsigned> phases);
+  /// Chooses by the number of loads and operations per element.
+  static Blocking choose(const KernelModel &model, const TargetInfo &target);
 };
 
 } // namespace tinytrain

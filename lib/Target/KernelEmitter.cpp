@@ -34,20 +34,16 @@ struct Interval {
 
 class Emitter {
 public:
-  Emitter(OpBuilder &b, Location loc, const KernelModel &model, const TargetInfo &target,
+  Emitter(OpBuilder &b, Location loc, const KernelModel &model, const Blocking &blocking,
           ValueRange operands)
-      : b(b), loc(loc), model(model), operands(operands), dims(model.extents.size()) {
-    findPhases();
-    blocking = Blocking::choose(model, target, phases);
+      : b(b), loc(loc), model(model), operands(operands), dims(model.extents.size()),
+        blocking(blocking) {
     for (unsigned d = 0; d < dims; ++d) {
       position.push_back(b.getAffineDimExpr(d));
       ranges.push_back({0, model.extents[d]});
     }
     ivs.assign(dims, Value());
     tile = blocking.tile;
-    for (unsigned d : model.parallel)
-      if (!llvm::is_contained(phases, d))
-        loopDims.push_back(d);
   }
 
   void emit() { emitPhases(0); }
@@ -55,28 +51,39 @@ public:
 private:
   using Values = SmallVector<Value>;
 
-  void findPhases();
   void emitPhases(unsigned i);
   void emitParallel(unsigned i);
+  void emitRange(unsigned i, Interval all);
+  void forEachPart(unsigned d, Interval range, function_ref<void(Interval)> body);
+  void emitBorder(unsigned i, Interval range);
+  void emitInterior(unsigned i, Interval range);
+  void emitBetweenBorders(unsigned i, Interval before, Interval inside, Interval after);
   void emitTile();
   Values emitReduction(unsigned i, ArrayRef<SmallVector<int64_t>> points, Values accumulators);
+  Values emitReductionRange(unsigned i, Interval range, ArrayRef<SmallVector<int64_t>> points,
+                            Values accumulators);
   Values emitTerms(ArrayRef<SmallVector<int64_t>> points, ValueRange accumulators);
   void emitResults(ArrayRef<SmallVector<int64_t>> points, ValueRange accumulators);
 
   /// Emits `for (i = low; i < high; i += step)` around `body`; a single iteration needs no loop.
   void emitLoop(unsigned d, int64_t low, int64_t high, int64_t step, function_ref<void()> body);
+  void emitLoop(unsigned d, Value low, Value high, int64_t step, function_ref<void()> body);
   Values emitCarriedLoop(unsigned d, Value low, Value high, int64_t step, Values carried,
                          function_ref<Values(Values)> body);
 
   /// `expr` with the current loop positions, at `offsets` inside the tile.
   AffineExpr at(AffineExpr expr, ArrayRef<int64_t> offsets) const;
-  /// `expr` at the current loop positions; `free`, if given, stands for itself.
-  Linear linear(AffineExpr expr, std::optional<unsigned> free = std::nullopt) const;
+  /// `expr` at the current loop positions, if without division; `free`, if given, stands for
+  /// itself.
+  std::optional<Linear> linearOrNone(AffineExpr expr, std::optional<unsigned> free) const;
+  Linear linear(AffineExpr expr, std::optional<unsigned> free = std::nullopt) const {
+    return *linearOrNone(expr, free);
+  }
   /// True if `guard` holds for all values in the current ranges.
   bool alwaysHolds(const Guard &guard) const;
   Interval interior(unsigned d, Interval range);
   Interval storedRange(unsigned d) const;
-  std::pair<Value, Value> reductionBounds(unsigned d);
+  std::pair<Value, Value> reductionBounds(unsigned d, Interval range);
 
   Value indexConstant(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
   Value expand(AffineExpr expr);
@@ -99,8 +106,7 @@ private:
   const KernelModel &model;
   ValueRange operands;
   unsigned dims;
-  Blocking blocking;
-  SmallVector<unsigned> phases, loopDims;
+  const Blocking &blocking;
 
   /// Where each dimension stands: its loop's variable (as itself) or a constant.
   SmallVector<AffineExpr> position;
@@ -109,6 +115,8 @@ private:
   SmallVector<int64_t> tile;
   /// True while values are vectors along `blocking.vectorDim`.
   bool vectorMode = false;
+  /// True while the loops stand behind the place where joined operands meet.
+  bool inUpper = false;
   /// Loads at the current place, by operand and index.
   std::map<std::pair<unsigned, std::vector<const void *>>, Value> loaded;
 };
@@ -119,32 +127,6 @@ private:
 // Index arithmetic
 //===----------------------------------------------------------------------===//
 
-/// Dimensions under a division have to be constants: code is emitted per value.
-void Emitter::findPhases() {
-  llvm::SmallDenseSet<unsigned> found;
-  auto visit = [&](AffineExpr expr) {
-    expr.walk([&](AffineExpr e) {
-      if (e.getKind() != AffineExprKind::Mod && e.getKind() != AffineExprKind::FloorDiv)
-        return;
-      for (unsigned d = 0; d < dims; ++d)
-        if (e.isFunctionOfDim(d))
-          found.insert(d);
-    });
-  };
-  auto visitAccess = [&](const Access &access) {
-    llvm::for_each(access.index, visit);
-    for (const Guard &guard : access.guards)
-      visit(guard.expr);
-  };
-  for (const auto &input : model.inputs)
-    if (input)
-      visitAccess(*input);
-  for (const auto &store : model.stores)
-    visitAccess(store.access);
-  phases.assign(found.begin(), found.end());
-  llvm::sort(phases);
-}
-
 AffineExpr Emitter::at(AffineExpr expr, ArrayRef<int64_t> offsets) const {
   SmallVector<AffineExpr> replacements(position);
   for (unsigned d = 0; d < dims && !offsets.empty(); ++d)
@@ -152,11 +134,11 @@ AffineExpr Emitter::at(AffineExpr expr, ArrayRef<int64_t> offsets) const {
   return simplifyAffineExpr(expr.replaceDims(replacements), dims, 0);
 }
 
-Linear Emitter::linear(AffineExpr expr, std::optional<unsigned> free) const {
+std::optional<Linear> Emitter::linearOrNone(AffineExpr expr, std::optional<unsigned> free) const {
   SmallVector<AffineExpr> replacements(position);
   if (free)
     replacements[*free] = b.getAffineDimExpr(*free);
-  return *Linear::get(simplifyAffineExpr(expr.replaceDims(replacements), dims, 0), dims);
+  return Linear::get(simplifyAffineExpr(expr.replaceDims(replacements), dims, 0), dims);
 }
 
 bool Emitter::alwaysHolds(const Guard &guard) const {
@@ -227,15 +209,18 @@ void Emitter::emitLoop(unsigned d, int64_t low, int64_t high, int64_t step,
     position[d] = b.getAffineConstantExpr(low);
     body();
   } else {
-    auto loop =
-        scf::ForOp::create(b, loc, indexConstant(low), indexConstant(high), indexConstant(step));
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    ivs[d] = loop.getInductionVar();
-    body();
-    ivs[d] = Value();
+    emitLoop(d, indexConstant(low), indexConstant(high), step, body);
   }
   position[d] = oldPosition;
+}
+
+void Emitter::emitLoop(unsigned d, Value low, Value high, int64_t step, function_ref<void()> body) {
+  auto loop = scf::ForOp::create(b, loc, low, high, indexConstant(step));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  ivs[d] = loop.getInductionVar();
+  body();
+  ivs[d] = Value();
 }
 
 SmallVector<Value> Emitter::emitCarriedLoop(unsigned d, Value low, Value high, int64_t step,
@@ -251,9 +236,9 @@ SmallVector<Value> Emitter::emitCarriedLoop(unsigned d, Value low, Value high, i
 }
 
 void Emitter::emitPhases(unsigned i) {
-  if (i == phases.size())
+  if (i == blocking.phases.size())
     return emitParallel(0);
-  unsigned d = phases[i];
+  unsigned d = blocking.phases[i];
   for (int64_t v = 0; v < model.extents[d]; ++v) {
     position[d] = b.getAffineConstantExpr(v);
     ranges[d] = {v, v + 1};
@@ -262,52 +247,81 @@ void Emitter::emitPhases(unsigned i) {
 }
 
 void Emitter::emitParallel(unsigned i) {
-  if (i == loopDims.size())
+  if (i == blocking.loopDims.size())
     return emitTile();
-  unsigned d = loopDims[i];
-  Interval all = storedRange(d);
+  unsigned d = blocking.loopDims[i];
+  forEachPart(d, storedRange(d), [&](Interval part) { emitRange(i, part); });
+}
+
+/// Calls `body` with `range`, or with what lies on either side of where joined operands meet.
+void Emitter::forEachPart(unsigned d, Interval range, function_ref<void(Interval)> body) {
+  if (!model.join || model.join->dim != d)
+    return body(range);
+  int64_t middle = std::clamp(model.join->at, range.low, range.high);
+  inUpper = false;
+  body({range.low, middle});
+  inUpper = true;
+  body({middle, range.high});
+  inUpper = false;
+}
+
+void Emitter::emitRange(unsigned i, Interval all) {
+  unsigned d = blocking.loopDims[i];
   int64_t step = blocking.tile[d];
   Interval inside = all;
   if (step > 1) {
     inside = interior(d, all);
     inside.high = inside.low + (inside.high - inside.low) / step * step;
   }
-  int64_t before = inside.low - all.low, after = all.high - inside.high;
-  if (inside.low == inside.high) {
-    before = all.high - all.low;
-    after = 0;
-  }
+  if (inside.low == inside.high)
+    inside = {all.high, all.high};
+  Interval before{all.low, inside.low}, after{inside.high, all.high};
+  // Positions ascend, so that a result may overlap an operand (Overlap.h).
+  if (before.low < before.high && after.low < after.high)
+    return emitBetweenBorders(i, before, inside, after);
+  emitBorder(i, before);
+  emitInterior(i, inside);
+  emitBorder(i, after);
+}
 
-  if (before + after > 0) {
-    tile[d] = 1;
-    ranges[d] = all;
-    AffineExpr oldPosition = position[d];
-    auto loopBody = [&](Value iv) {
-      // Positions before the interior, then those behind it.
-      Value behind = arith::AddIOp::create(b, loc, iv, indexConstant(inside.high - inside.low));
-      Value isBefore = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, iv,
-                                             indexConstant(all.low + before));
-      ivs[d] = after ? arith::SelectOp::create(b, loc, isBefore, iv, behind).getResult() : iv;
-      emitParallel(i + 1);
-      ivs[d] = Value();
-    };
-    if (before + after == 1) {
-      position[d] = b.getAffineConstantExpr(before ? all.low : inside.high);
-      emitParallel(i + 1);
-    } else {
-      auto loop = scf::ForOp::create(b, loc, indexConstant(all.low),
-                                     indexConstant(all.low + before + after), indexConstant(1));
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(loop.getBody());
-      loopBody(loop.getInductionVar());
-    }
-    position[d] = oldPosition;
-  }
-  if (before == all.high - all.low && before > 0)
-    return;
-  tile[d] = step;
+/// One element at a time: padding conditions are checked.
+void Emitter::emitBorder(unsigned i, Interval range) {
+  unsigned d = blocking.loopDims[i];
+  tile[d] = 1;
+  ranges[d] = range;
+  emitLoop(d, range.low, range.high, 1, [&] { emitParallel(i + 1); });
+  ranges[d] = {0, model.extents[d]};
+}
+
+/// Whole tiles: padding conditions on this dimension hold.
+void Emitter::emitInterior(unsigned i, Interval range) {
+  unsigned d = blocking.loopDims[i];
+  tile[d] = blocking.tile[d];
+  ranges[d] = range;
+  emitLoop(d, range.low, range.high, tile[d], [&] { emitParallel(i + 1); });
+  ranges[d] = {0, model.extents[d]};
+}
+
+/// Both borders share one loop's code: in pass 0 it runs before the interior, in pass 1 behind
+/// it, where the interior has no iteration left.
+void Emitter::emitBetweenBorders(unsigned i, Interval before, Interval inside, Interval after) {
+  unsigned d = blocking.loopDims[i];
+  auto pass = scf::ForOp::create(b, loc, indexConstant(0), indexConstant(2), indexConstant(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(pass.getBody());
+  Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, pass.getInductionVar(),
+                                        indexConstant(0));
+  auto either = [&](int64_t first, int64_t second) -> Value {
+    return arith::SelectOp::create(b, loc, isFirst, indexConstant(first), indexConstant(second));
+  };
+  auto loop = [&](Value low, Value high, int64_t step) {
+    tile[d] = step;
+    emitLoop(d, low, high, step, [&] { emitParallel(i + 1); });
+  };
+  ranges[d] = {before.low, after.high};
+  loop(either(before.low, after.low), either(before.high, after.high), 1);
   ranges[d] = inside;
-  emitLoop(d, inside.low, inside.high, step, [&] { emitParallel(i + 1); });
+  loop(indexConstant(inside.low), either(inside.high, inside.low), blocking.tile[d]);
   ranges[d] = {0, model.extents[d]};
 }
 
@@ -318,7 +332,7 @@ void Emitter::emitParallel(unsigned i) {
 void Emitter::emitTile() {
   // The offsets of the tile's points, over all dimensions.
   SmallVector<SmallVector<int64_t>> points = {SmallVector<int64_t>(dims, 0)};
-  for (unsigned d : loopDims) {
+  for (unsigned d : blocking.loopDims) {
     int64_t step = blocking.vectorDim == d ? blocking.lanes : 1;
     SmallVector<SmallVector<int64_t>> next;
     for (const auto &point : points)
@@ -356,8 +370,8 @@ void Emitter::emitTile() {
 }
 
 /// The bounds of a reduction loop that keep all its guards.
-std::pair<Value, Value> Emitter::reductionBounds(unsigned d) {
-  Value low = indexConstant(0), high = indexConstant(model.extents[d]);
+std::pair<Value, Value> Emitter::reductionBounds(unsigned d, Interval range) {
+  Value low = indexConstant(range.low), high = indexConstant(range.high);
   for (const auto &input : model.inputs) {
     if (!input)
       continue;
@@ -393,20 +407,30 @@ SmallVector<Value> Emitter::emitReduction(unsigned i, ArrayRef<SmallVector<int64
   if (i == model.reductions.size())
     return emitTerms(points, accumulators);
   unsigned d = model.reductions[i];
+  forEachPart(d, {0, model.extents[d]}, [&](Interval part) {
+    accumulators = emitReductionRange(i, part, points, std::move(accumulators));
+  });
+  return accumulators;
+}
+
+SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
+                                               ArrayRef<SmallVector<int64_t>> points,
+                                               Values accumulators) {
+  unsigned d = model.reductions[i];
   int64_t step = blocking.vectorDim == d ? blocking.lanes : 1;
   bool guarded = llvm::any_of(model.inputs, [&](const std::optional<Access> &input) {
     return input && llvm::any_of(input->guards, [&](const Guard &guard) {
              return linear(guard.expr).coefficients[d] != 0 && !alwaysHolds(guard);
            });
   });
-  if (!guarded && model.extents[d] == step) {
+  if (!guarded && range.high - range.low == step) {
     AffineExpr oldPosition = position[d];
-    position[d] = b.getAffineConstantExpr(0);
+    position[d] = b.getAffineConstantExpr(range.low);
     Values results = emitReduction(i + 1, points, std::move(accumulators));
     position[d] = oldPosition;
     return results;
   }
-  auto [low, high] = reductionBounds(d);
+  auto [low, high] = reductionBounds(d, range);
   return emitCarriedLoop(d, low, high, step, std::move(accumulators), [&](Values carried) {
     return emitReduction(i + 1, points, std::move(carried));
   });
@@ -483,7 +507,9 @@ bool Emitter::variesAlongLanes(ArrayRef<AffineExpr> index, bool &contiguous) con
   contiguous = false;
   for (auto [i, expr] : llvm::enumerate(index)) {
     // The dimension may have no loop and stand at a constant.
-    int64_t c = linear(expr, blocking.vectorDim).coefficients[*blocking.vectorDim];
+    std::optional<Linear> e = linearOrNone(expr, blocking.vectorDim);
+    int64_t c =
+        e ? e->coefficients[*blocking.vectorDim] : 2 * expr.isFunctionOfDim(*blocking.vectorDim);
     if (!c)
       continue;
     contiguous = !varies && c == 1 && i + 1 == index.size();
@@ -492,7 +518,12 @@ bool Emitter::variesAlongLanes(ArrayRef<AffineExpr> index, bool &contiguous) con
   return varies;
 }
 
-Value Emitter::load(const Access &access, ArrayRef<int64_t> offsets) {
+Value Emitter::load(const Access &joined, ArrayRef<int64_t> offsets) {
+  Access access = joined;
+  if (inUpper && access.upper) {
+    access.operand = *access.upper;
+    access.index.back() = access.index.back() - model.join->at;
+  }
   SmallVector<AffineExpr> index;
   for (AffineExpr expr : access.index)
     index.push_back(at(expr, offsets));
@@ -572,11 +603,15 @@ SmallVector<Value> Emitter::emitBody(linalg::GenericOp op, IRMapping &map,
       Value value = expand(at(expr, offsets));
       if (vectorMode) {
         value = splat(value);
-        bool contiguous = false;
-        if (variesAlongLanes({expr}, contiguous)) {
-          assert(contiguous && "an index moves one element per lane");
+        // Along the lanes the index moves by the expression's coefficient.
+        int64_t step = linear(expr, blocking.vectorDim).coefficients[*blocking.vectorDim];
+        if (step) {
           auto type = vectorOf(b.getIndexType(), blocking.lanes);
-          value = arith::AddIOp::create(b, loc, value, vector::StepOp::create(b, loc, type));
+          auto steps = DenseElementsAttr::get(
+              type, llvm::map_to_vector(llvm::seq<int64_t>(0, blocking.lanes),
+                                        [&](int64_t lane) { return APInt(64, lane * step); }));
+          value =
+              arith::AddIOp::create(b, loc, value, arith::ConstantOp::create(b, loc, type, steps));
         }
       }
       map.map(indexOp.getResult(), value);
@@ -605,8 +640,7 @@ SmallVector<Value> Emitter::emitBody(linalg::GenericOp op, IRMapping &map,
   return results;
 }
 
-LogicalResult tinytrain::emitKernel(OpBuilder &builder, Location loc, const KernelModel &model,
-                                    const TargetInfo &target, ValueRange operands) {
-  Emitter(builder, loc, model, target, operands).emit();
-  return success();
+void tinytrain::emitKernel(OpBuilder &builder, Location loc, const KernelModel &model,
+                           const Blocking &blocking, ValueRange operands) {
+  Emitter(builder, loc, model, blocking, operands).emit();
 }

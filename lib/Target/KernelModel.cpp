@@ -44,6 +44,7 @@ private:
   LogicalResult readView(Operation *op);
   LogicalResult readYield(YieldOp yield);
   FailureOr<Access> resolve(Value value, Exprs index);
+  FailureOr<Access> resolveJoin(tensor::ConcatOp op, Exprs index, SmallVector<Guard> guards);
 
   InFlightDiagnostic error(Operation *op) {
     return kernel.emitOpError() << "cannot become one loop nest: '" << op->getName() << "' ";
@@ -99,12 +100,33 @@ FailureOr<Access> Reader::resolve(Value value, Exprs index) {
     } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(def)) {
       index = inWhole(slice, index);
       value = slice.getSource();
+    } else if (auto concat = dyn_cast<tensor::ConcatOp>(def)) {
+      return resolveJoin(concat, index, guards);
     } else {
       error(def) << "stands between a buffer and the op that reads it";
       return failure();
     }
   }
-  return Access{cast<BlockArgument>(value).getArgNumber(), index, guards};
+  return Access{cast<BlockArgument>(value).getArgNumber(), index, guards, std::nullopt};
+}
+
+/// An element of two operands joined along the last dimension.
+FailureOr<Access> Reader::resolveJoin(tensor::ConcatOp op, Exprs index, SmallVector<Guard> guards) {
+  auto dim = dyn_cast<AffineDimExpr>(index.back());
+  if (!dim || op.getInputs().size() != 2 || op.getDim() + 1 != index.size() ||
+      !llvm::all_of(op.getInputs(), llvm::IsaPred<BlockArgument>)) {
+    error(op) << "does not join two operands along the loop over their last dimension";
+    return failure();
+  }
+  auto lower = cast<BlockArgument>(op.getInputs()[0]),
+       upper = cast<BlockArgument>(op.getInputs()[1]);
+  KernelModel::Join join{dim.getPosition(), cast<ShapedType>(lower.getType()).getShape().back()};
+  if (model.join && (model.join->dim != join.dim || model.join->at != join.at)) {
+    error(op) << "joins operands at another place than an earlier one";
+    return failure();
+  }
+  model.join = join;
+  return Access{lower.getArgNumber(), index, guards, upper.getArgNumber()};
 }
 
 LogicalResult Reader::readStart(linalg::GenericOp op, unsigned result) {
@@ -284,7 +306,8 @@ LogicalResult Reader::readYield(YieldOp yield) {
     auto it = computed.find(value);
     if (it == computed.end())
       return kernel.emitOpError() << "yields a value that it does not compute";
-    Access access{kernel.getInitArgument(i).getArgNumber(), it->second.index, it->second.guards};
+    Access access{kernel.getInitArgument(i).getArgNumber(), it->second.index, it->second.guards,
+                  std::nullopt};
     model.stores.push_back({it->second.number, access});
   }
   return success();

@@ -22,6 +22,8 @@ struct Access {
   unsigned operand = 0;
   llvm::SmallVector<mlir::AffineExpr> index;
   llvm::SmallVector<Guard> guards;
+  /// Where two operands are read as one (`KernelModel::Join`): the second one.
+  std::optional<unsigned> upper;
 };
 
 /// An elementwise op behind the root. An input is either a value computed before, or read.
@@ -49,6 +51,13 @@ struct KernelModel {
   llvm::SmallVector<mlir::TypedAttr> startValues;
   llvm::SmallVector<std::optional<Access>> startAccesses;
   llvm::SmallVector<EpilogueOp> epilogue;
+  /// Two operands joined along their last dimension are read as one. Loop dimension `dim` runs
+  /// over it; from position `at` on the element lies in the second operand.
+  struct Join {
+    unsigned dim;
+    int64_t at;
+  };
+  std::optional<Join> join;
   struct Store {
     unsigned computed;
     Access access;

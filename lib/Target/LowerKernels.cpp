@@ -3,6 +3,7 @@
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
 #include "lib/Target/KernelEmitter.h"
+#include "lib/Target/Overlap.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -59,7 +60,9 @@ struct LowerKernels : tinytrain::impl::LowerKernelsBase<LowerKernels> {
         ++numFunctions;
       }
       OpBuilder b(kernel);
-      func::CallOp::create(b, kernel.getLoc(), function, kernel->getOperands());
+      auto call = func::CallOp::create(b, kernel.getLoc(), function, kernel->getOperands());
+      call->setAttr(kKernelLabel, b.getStringAttr(labelOf(kernel)));
+      call->setAttr(kKernelMACs, kernel.getMacsAttr());
       ++numCalls;
     }
     for (KernelOp kernel : kernels)
@@ -79,26 +82,33 @@ private:
     return nullptr;
   }
 
+  static StringRef labelOf(KernelOp kernel) { return kernel.getLabel().value_or("kernel"); }
+
   FailureOr<func::FuncOp> create(ModuleOp module, KernelOp kernel, const TargetInfo &info) {
     FailureOr<KernelModel> model = KernelModel::get(kernel);
     if (failed(model))
       return failure();
     OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
-    std::string base = "kernel";
-    if (kernel.getLabel())
-      base = kernel.getLabel()->str();
-    std::string name = base;
+    std::string name = labelOf(kernel).str();
     for (unsigned i = 2; !names.insert(name).second; ++i)
-      name = base + "_" + std::to_string(i);
+      name = (labelOf(kernel) + "_" + std::to_string(i)).str();
     auto type = b.getFunctionType(kernel->getOperandTypes(), {});
     auto function = func::FuncOp::create(b, kernel.getLoc(), name, type);
     function.setPrivate();
     function->setAttr("tinytrain.kernel", b.getUnitAttr());
     Block *body = function.addEntryBlock();
     b.setInsertionPointToStart(body);
-    if (failed(emitKernel(b, kernel.getLoc(), *model, info, body->getArguments())))
-      return failure();
+    Blocking blocking = Blocking::choose(*model, info);
+    emitKernel(b, kernel.getLoc(), *model, blocking, body->getArguments());
     func::ReturnOp::create(b, kernel.getLoc());
+    auto types = llvm::map_to_vector(kernel->getOperandTypes(),
+                                     [](Type operand) { return cast<MemRefType>(operand); });
+    SmallVector<Attribute> overlaps;
+    for (const Overlap &overlap : findOverlaps(*model, blocking, types))
+      overlaps.push_back(
+          b.getDenseI64ArrayAttr({overlap.input, overlap.result, overlap.below, overlap.above}));
+    if (!overlaps.empty())
+      function->setAttr(kOverlaps, b.getArrayAttr(overlaps));
     return function;
   }
 

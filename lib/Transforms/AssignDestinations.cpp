@@ -2,9 +2,9 @@
 
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
+#include "lib/Transforms/InPlace.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 
 using namespace mlir;
 using namespace tinytrain;
@@ -36,12 +36,12 @@ struct AssignDestinations : tinytrain::impl::AssignDestinationsBase<AssignDestin
       SmallVector<Value> inits;
       for (Value result : kernel.getResults()) {
         Value init = updated.lookup(result);
-        if (!init)
-          init = findDyingOperand(kernel, result, inits);
+        auto type = cast<RankedTensorType>(result.getType());
+        if (!init && inPlace && (init = findDyingOperand(kernel)))
+          numBytes += bytesOf(type);
         if (init) {
           ++numInPlace;
         } else {
-          auto type = cast<RankedTensorType>(result.getType());
           init =
               tensor::EmptyOp::create(b, kernel.getLoc(), type.getShape(), type.getElementType());
         }
@@ -52,8 +52,7 @@ struct AssignDestinations : tinytrain::impl::AssignDestinationsBase<AssignDestin
   }
 
 private:
-  /// The block that holds all ops of the function and the values seen as one buffer
-  /// with `value`: views of it and what it is a view of.
+  /// True if the kernel is the last to read `value`, its views, and what it is a view of.
   static bool diesAt(Value value, KernelOp kernel) {
     SmallVector<Value> worklist = {value};
     DenseSet<Value> seen;
@@ -76,30 +75,9 @@ private:
     return true;
   }
 
-  static bool isView(Operation *op) {
-    return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op);
-  }
-
-  /// True if the kernel reads `arg` only at the index it then writes.
-  static bool isReadElementwise(BlockArgument arg) {
-    return llvm::all_of(arg.getUses(), [](OpOperand &use) {
-      auto op = dyn_cast<linalg::GenericOp>(use.getOwner());
-      return op && op.getNumParallelLoops() == op.getNumLoops() &&
-             op.getMatchingIndexingMap(&use).isIdentity() &&
-             llvm::all_of(op.getIndexingMapsArray(),
-                          [](AffineMap map) { return map.isProjectedPermutation(); }) &&
-             op.getIndexingMapsArray().back().isIdentity();
-    });
-  }
-
-  static Value findDyingOperand(KernelOp kernel, Value result, ArrayRef<Value> taken) {
-    // Intermediate results would be overwritten before their last use.
-    if (kernel.getNumResults() != 1)
-      return nullptr;
-    for (auto [operand, arg] :
-         llvm::zip(kernel.getInputs(), kernel.getKernelBlock()->getArguments()))
-      if (operand.getType() == result.getType() && !llvm::is_contained(taken, operand) &&
-          isReadElementwise(arg) && diesAt(operand, kernel))
+  static Value findDyingOperand(KernelOp kernel) {
+    for (auto [i, operand] : llvm::enumerate(kernel.getInputs()))
+      if (mayOverwrite(kernel, i) && diesAt(operand, kernel))
         return operand;
     return nullptr;
   }

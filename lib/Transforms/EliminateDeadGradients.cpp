@@ -43,10 +43,11 @@ struct EliminateDeadGradients
       if (op.hasTrait<OpTrait::IsTerminator>() || !isOpTriviallyDead(&op))
         continue;
       ++numOps;
+      if (auto contraction = dyn_cast<ContractionOpInterface>(op))
+        numMACs += contraction.getNumMACs();
       for (Type type : op.getResultTypes())
         if (auto tensor = dyn_cast<RankedTensorType>(type))
-          if (tensor.getElementType().isIntOrFloat())
-            numBytes += tensor.getNumElements() * tensor.getElementTypeBitWidth() / 8;
+          numBytes += bytesOf(tensor);
       op.erase();
     }
   }

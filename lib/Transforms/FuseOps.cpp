@@ -51,6 +51,31 @@ struct Group {
   Operation *place;
 };
 
+/// True for a parameter that is read as the join of its trained and its frozen part.
+bool isJoinedParameter(Value value) {
+  auto concat = value.getDefiningOp<ConcatOp>();
+  return concat && llvm::all_of(concat.getInputs(), llvm::IsaPred<BlockArgument>);
+}
+
+/// Calls `visit` with `value`, or with what it joins.
+void forEachPart(Value value, function_ref<void(Value)> visit) {
+  if (isJoinedParameter(value))
+    llvm::for_each(value.getDefiningOp()->getOperands(), visit);
+  else
+    visit(value);
+}
+
+/// The ops that read `value`, alone or joined.
+SmallVector<Operation *> readersOf(Value value) {
+  SmallVector<Operation *> readers;
+  for (Operation *user : value.getUsers())
+    if (isa<ConcatOp>(user) && isJoinedParameter(user->getResult(0)))
+      llvm::append_range(readers, user->getUsers());
+    else
+      readers.push_back(user);
+  return readers;
+}
+
 struct FuseOps : tinytrain::impl::FuseOpsBase<FuseOps> {
   using FuseOpsBase::FuseOpsBase;
 
@@ -78,20 +103,24 @@ struct FuseOps : tinytrain::impl::FuseOpsBase<FuseOps> {
       if (grouped.contains(start))
         continue;
       Group group{{start}, start};
-      while (Operation *next = findConsumer(group, grouped))
+      while (Operation *next = fuse ? findConsumer(group, grouped) : nullptr)
         group.members.push_back(next);
       grouped.insert(group.members.begin(), group.members.end());
       numFused += group.members.size() - 1;
       outline(group);
       ++numKernels;
     }
+    // Each kernel joins the parts of a parameter itself.
+    for (auto concat : llvm::make_early_inc_range(block.getOps<ConcatOp>()))
+      if (concat->use_empty())
+        concat.erase();
   }
 
 private:
   /// The elementwise op to append to `group`, whose place is moved if need be.
   Operation *findConsumer(Group &group, const DenseSet<Operation *> &grouped);
   static bool canRunAt(Operation *place, Operation *op, const Group &group);
-  static void outline(Group &group);
+  void outline(Group &group);
 };
 
 } // namespace
@@ -106,7 +135,7 @@ bool FuseOps::canRunAt(Operation *place, Operation *op, const Group &group) {
   }
   if (!op->hasTrait<InPlaceUpdate>())
     return true;
-  return llvm::all_of(op->getOperand(0).getUsers(), [&](Operation *user) {
+  return llvm::all_of(readersOf(op->getOperand(0)), [&](Operation *user) {
     return user == op || llvm::is_contained(group.members, user) || user->isBeforeInBlock(place);
   });
 }
@@ -124,35 +153,31 @@ Operation *FuseOps::findConsumer(Group &group, const DenseSet<Operation *> &grou
       return nullptr;
     consumer = user;
   }
-  if (consumer && consumer->hasTrait<InPlaceUpdate>() && !fuseUpdates)
-    return nullptr;
   if (!consumer || grouped.contains(consumer) || !consumer->hasTrait<ElementwiseOp>() ||
       isa<BroadcastOp>(consumer) ||
       (!consumer->hasTrait<InPlaceUpdate>() &&
        !haveSameShapes(value.getType(), consumer->getResult(0).getType())))
     return nullptr;
-  // The bias of a bias_add has the result's shape only where both are vectors.
-  if (isa<BiasAddOp>(consumer) && consumer->getOperand(0) != value)
+  // A bias or a mask has the result's shape by chance only.
+  if (isa<BiasAddOp, MaskGradOp>(consumer) && consumer->getOperand(0) != value)
     return nullptr;
   if (canRunAt(group.place, consumer, group))
     return consumer;
 
-  // The group has to run later, at the consumer: not past an update of a
-  // parameter that it reads.
+  // The group has to run later, at the consumer: not past an update of a parameter that it
+  // reads. Updates inside kernels formed earlier show as kernels that take the parameter.
+  bool isOverwritten = false;
   for (Operation *member : group.members)
     for (Value operand : member->getOperands())
-      for (Operation *user : operand.getUsers())
-        if (user->hasTrait<InPlaceUpdate>() && user->getOperand(0) == operand && user != consumer &&
-            user->isBeforeInBlock(consumer))
-          return nullptr;
-  // Updates inside kernels formed earlier show as kernels that return them.
-  for (Operation *member : group.members)
-    for (Value operand : member->getOperands())
-      if (isa<BlockArgument>(operand))
-        for (Operation *user : operand.getUsers())
-          if (isa<KernelOp>(user) && group.place->isBeforeInBlock(user) &&
-              user->isBeforeInBlock(consumer))
-            return nullptr;
+      forEachPart(operand, [&](Value part) {
+        for (Operation *user : part.getUsers())
+          isOverwritten |= user != consumer && user->isBeforeInBlock(consumer) &&
+                           ((user->hasTrait<InPlaceUpdate>() && user->getOperand(0) == part) ||
+                            (isa<KernelOp>(user) && isa<BlockArgument>(part) &&
+                             group.place->isBeforeInBlock(user)));
+      });
+  if (isOverwritten)
+    return nullptr;
   group.place = consumer;
   return consumer;
 }
@@ -161,27 +186,37 @@ void FuseOps::outline(Group &group) {
   llvm::SetVector<Value> inputs;
   SmallVector<Value> results;
   std::string label;
+  int64_t macs = 0;
   for (Operation *op : group.members) {
+    if (auto contraction = dyn_cast<ContractionOpInterface>(op))
+      macs += contraction.getNumMACs();
     label += (label.empty() ? "" : "_") + op->getName().stripDialect().str();
     for (Value operand : op->getOperands())
       if (!llvm::is_contained(group.members, operand.getDefiningOp()))
-        inputs.insert(operand);
-    for (Value result : op->getResults())
+        forEachPart(operand, [&](Value part) { inputs.insert(part); });
+    for (Value result : op->getResults()) {
       if (llvm::any_of(result.getUsers(),
                        [&](Operation *user) { return !llvm::is_contained(group.members, user); }))
         results.push_back(result);
+      else
+        numBytes += bytesOf(cast<ShapedType>(result.getType()));
+    }
   }
   OpBuilder b(group.place);
   Location loc = group.members.front()->getLoc();
   auto kernel = KernelOp::create(b, loc, ValueRange(results).getTypes(), inputs.getArrayRef(),
-                                 ValueRange(), b.getStringAttr(label));
+                                 ValueRange(), b.getStringAttr(label), macs);
   Block *body = b.createBlock(&kernel.getBody());
   IRMapping map;
   for (Value input : inputs)
     map.map(input, body->addArgument(input.getType(), input.getLoc()));
   SmallVector<Value> yields;
-  for (Operation *op : group.members)
+  for (Operation *op : group.members) {
+    for (Value operand : op->getOperands())
+      if (isJoinedParameter(operand) && !map.contains(operand))
+        b.clone(*operand.getDefiningOp(), map);
     b.clone(*op, map);
+  }
   for (Value result : results)
     yields.push_back(map.lookup(result));
   YieldOp::create(b, loc, yields);

@@ -63,7 +63,7 @@ struct KernelModel : BufferizableOpInterface::ExternalModel<KernelModel, KernelO
     size_t numInputs = kernel.getInputs().size();
     auto lowered = KernelOp::create(
         rewriter, kernel.getLoc(), TypeRange(), ValueRange(buffers).take_front(numInputs),
-        ValueRange(buffers).drop_front(numInputs), kernel.getLabelAttr());
+        ValueRange(buffers).drop_front(numInputs), kernel.getLabelAttr(), kernel.getMacsAttr());
     lowered.getBody().takeBody(kernel.getBody());
     replaceOpWithBufferizedValues(rewriter, kernel, ArrayRef(buffers).drop_front(numInputs));
     return success();

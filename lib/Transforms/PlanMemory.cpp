@@ -2,6 +2,7 @@
 
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
+#include "lib/Transforms/MemoryPlanner.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -10,6 +11,8 @@
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
+
+#include <set>
 
 using namespace mlir;
 using namespace tinytrain;
@@ -21,18 +24,22 @@ namespace tinytrain {
 
 namespace {
 
-/// A buffer of one function: alive from op number `first` to `last`, both included.
+/// A buffer of one function.
 struct Buffer {
   memref::AllocOp alloc;
-  int64_t bytes, first, last;
+  int64_t bytes;
+  /// Numbers of the calls that read or write it.
+  SmallVector<int64_t> uses;
   int64_t offset = 0;
-
-  bool livesWith(const Buffer &other) const { return first <= other.last && other.first <= last; }
 };
 
-int64_t bytesOf(MemRefType type) {
-  return type.getNumElements() * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
-}
+/// The calls and buffers of one function.
+struct FunctionPlan {
+  func::FuncOp func;
+  SmallVector<Operation *> calls;
+  SmallVector<Buffer> buffers;
+  PlanProblem problem;
+};
 
 struct PlanMemory : tinytrain::impl::PlanMemoryBase<PlanMemory> {
   using PlanMemoryBase::PlanMemoryBase;
@@ -40,11 +47,11 @@ struct PlanMemory : tinytrain::impl::PlanMemoryBase<PlanMemory> {
   void runOnOperation() override;
 
 private:
-  LogicalResult collect(func::FuncOp func, SmallVector<Buffer> &buffers);
-  int64_t place(SmallVector<Buffer> &buffers);
-  static int64_t lowerBound(ArrayRef<Buffer> buffers);
-  void replaceBuffers(func::FuncOp func, ArrayRef<Buffer> buffers, memref::GlobalOp arena);
-  LogicalResult bindParameters(ArrayRef<func::FuncOp> funcs);
+  LogicalResult collect(FunctionPlan &plan);
+  void collectOverlaps(FunctionPlan &plan);
+  void record(const FunctionPlan &plan);
+  void replaceBuffers(const FunctionPlan &plan, memref::GlobalOp arena);
+  LogicalResult bindParameters(ArrayRef<FunctionPlan> plans);
   memref::GlobalOp createGlobal(StringRef name, MemRefType type, bool constant, StringRef param);
   MemRefType byteType(int64_t size) {
     return MemRefType::get({size}, IntegerType::get(&getContext(), 8));
@@ -56,101 +63,186 @@ private:
     return memref::ViewOp::create(b, loc, type, base, shift, ValueRange());
   }
 
-  SmallVector<Attribute> records;
+  SmallVector<Attribute> bufferRecords, callRecords;
 };
 
 } // namespace
 
-/// Finds all buffers and their lifetimes, through views.
-LogicalResult PlanMemory::collect(func::FuncOp func, SmallVector<Buffer> &buffers) {
+/// True for views that start where their buffer does.
+static bool isBufferView(Operation *op) {
+  return isa<memref::CastOp, memref::ExpandShapeOp, memref::CollapseShapeOp>(op);
+}
+
+/// What `value` is a view of.
+static Value sourceOf(Value value) {
+  while (Operation *def = value.getDefiningOp()) {
+    if (!isBufferView(def))
+      break;
+    value = def->getOperand(0);
+  }
+  return value;
+}
+
+/// True for an op at a function's top level that reads or writes memory, mostly a kernel's call.
+static bool isCall(Operation &op) {
+  return !isa<memref::AllocOp>(op) && op.getNumRegions() == 0 && op.getNumResults() == 0 &&
+         !op.hasTrait<OpTrait::IsTerminator>() && !isBufferView(&op) &&
+         llvm::any_of(op.getOperandTypes(), llvm::IsaPred<MemRefType>);
+}
+
+static func::FuncOp calleeOf(Operation *call) {
+  auto op = dyn_cast<func::CallOp>(call);
+  return op ? SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr()) : nullptr;
+}
+
+/// True if the called kernel stores to `operand`.
+static bool writes(Operation *call, Value operand) {
+  func::FuncOp callee = calleeOf(call);
+  if (!callee || callee.isDeclaration())
+    return true;
+  return llvm::any_of(llvm::enumerate(call->getOperands()), [&](auto entry) {
+    return entry.value() == operand &&
+           llvm::any_of(callee.getArgument(entry.index()).getUses(), [](OpOperand &use) {
+             auto effects = dyn_cast<MemoryEffectOpInterface>(use.getOwner());
+             return effects && effects.getEffectOnValue<MemoryEffects::Write>(use.get());
+           });
+  });
+}
+
+/// Finds all buffers and the calls that use them, through views.
+LogicalResult PlanMemory::collect(FunctionPlan &plan) {
   DenseMap<Operation *, int64_t> number;
-  for (auto [i, op] : llvm::enumerate(func.front()))
-    number[&op] = i;
-  WalkResult result = func.walk([&](memref::AllocOp alloc) {
-    if (alloc->getParentOp() != func || !alloc.getType().hasStaticShape()) {
+  for (Operation &op : plan.func.front())
+    if (isCall(op)) {
+      number[&op] = plan.calls.size();
+      plan.calls.push_back(&op);
+    }
+  WalkResult result = plan.func.walk([&](memref::AllocOp alloc) {
+    if (alloc->getParentOp() != plan.func || !alloc.getType().hasStaticShape()) {
       alloc.emitOpError() << "cannot be placed: buffers must be static and at the function's top "
                              "level";
       return WalkResult::interrupt();
     }
-    Buffer buffer{alloc, bytesOf(alloc.getType()), INT64_MAX, -1};
+    std::set<int64_t> uses;
     SmallVector<Value> views = {alloc.getResult()};
     while (!views.empty()) {
       Value view = views.pop_back_val();
       for (Operation *user : view.getUsers()) {
-        Operation *top = func.front().findAncestorOpInBlock(*user);
-        if (isa<ViewLikeOpInterface, memref::CastOp>(user)) {
+        if (isBufferView(user)) {
           views.push_back(user->getResult(0));
           continue;
         }
-        buffer.first = std::min(buffer.first, number[top]);
-        buffer.last = std::max(buffer.last, number[top]);
+        auto it = number.find(user);
+        if (it == number.end()) {
+          alloc.emitOpError() << "cannot be placed: '" << user->getName()
+                              << "' uses it, where only calls at the function's top level may";
+          return WalkResult::interrupt();
+        }
+        uses.insert(it->second);
       }
     }
-    if (buffer.last >= 0)
-      buffers.push_back(buffer);
+    if (uses.empty())
+      return WalkResult::advance();
+    Buffer buffer{alloc, bytesOf(alloc.getType()), SmallVector<int64_t>(uses.begin(), uses.end())};
+    plan.problem.buffers.push_back({buffer.bytes, buffer.uses.front(), buffer.uses.back()});
+    plan.buffers.push_back(std::move(buffer));
     return WalkResult::advance();
   });
   return failure(result.wasInterrupted());
 }
 
-/// Largest first, each at the lowest offset that no buffer alive at the same time covers.
-int64_t PlanMemory::place(SmallVector<Buffer> &buffers) {
-  SmallVector<Buffer *> order;
-  for (Buffer &buffer : buffers)
-    order.push_back(&buffer);
-  llvm::stable_sort(order, [](Buffer *a, Buffer *b) { return a->bytes > b->bytes; });
-  int64_t total = 0;
-  SmallVector<Buffer *> placed;
-  for (Buffer *buffer : order) {
-    SmallVector<Buffer *> conflicts = llvm::to_vector(
-        llvm::make_filter_range(placed, [&](Buffer *other) { return buffer->livesWith(*other); }));
-    llvm::sort(conflicts, [](Buffer *a, Buffer *b) { return a->offset < b->offset; });
-    int64_t offset = 0;
-    for (Buffer *other : conflicts) {
-      if (offset + buffer->bytes <= other->offset)
-        break;
-      offset = std::max<int64_t>(offset, llvm::alignTo(other->offset + other->bytes, alignment));
+/// What the called kernels say of results that appear and operands that die at a call.
+void PlanMemory::collectOverlaps(FunctionPlan &plan) {
+  DenseMap<Value, unsigned> number;
+  for (auto [i, buffer] : llvm::enumerate(plan.buffers))
+    number[buffer.alloc.getResult()] = i;
+  for (auto [i, call] : llvm::enumerate(plan.calls)) {
+    func::FuncOp callee = calleeOf(call);
+    auto overlaps = callee ? callee->getAttrOfType<ArrayAttr>(kOverlaps) : nullptr;
+    if (!overlaps)
+      continue;
+    auto bufferAt = [&](int64_t operand) -> std::optional<unsigned> {
+      Value source = sourceOf(call->getOperand(operand));
+      auto it = number.find(source);
+      // As two operands it would be read in two ways.
+      if (it == number.end() || llvm::count_if(call->getOperands(), [&](Value other) {
+                                  return sourceOf(other) == source;
+                                }) != 1)
+        return std::nullopt;
+      return it->second;
+    };
+    for (auto overlap : overlaps.getAsRange<DenseI64ArrayAttr>()) {
+      std::optional<unsigned> input = bufferAt(overlap[0]), result = bufferAt(overlap[1]);
+      if (input && result && plan.buffers[*input].uses.back() == int64_t(i) &&
+          plan.buffers[*result].uses.front() == int64_t(i))
+        plan.problem.overlaps.push_back({*input, *result, overlap[2], overlap[3]});
     }
-    buffer->offset = offset;
-    total = std::max(total, offset + buffer->bytes);
-    placed.push_back(buffer);
   }
-  return total;
 }
 
-int64_t PlanMemory::lowerBound(ArrayRef<Buffer> buffers) {
-  int64_t bound = 0;
-  for (const Buffer &at : buffers) {
-    int64_t live = 0;
-    for (const Buffer &buffer : buffers)
-      if (buffer.first <= at.first && at.first <= buffer.last)
-        live += buffer.bytes;
-    bound = std::max(bound, live);
-  }
-  return bound;
+static std::string textOf(Location loc) {
+  std::string text;
+  llvm::raw_string_ostream(text) << loc;
+  return text;
 }
 
-void PlanMemory::replaceBuffers(func::FuncOp func, ArrayRef<Buffer> buffers,
-                                memref::GlobalOp arena) {
+/// Says what each call is, and where each buffer lies, for reports.
+void PlanMemory::record(const FunctionPlan &plan) {
   OpBuilder b(&getContext());
-  for (Buffer buffer : buffers) {
-    b.setInsertionPoint(buffer.alloc);
-    Location loc = buffer.alloc.getLoc();
-    std::string where;
-    llvm::raw_string_ostream os(where);
-    loc->print(os);
-    records.push_back(b.getDictionaryAttr({
-        b.getNamedAttr("function", b.getStringAttr(func.getSymName())),
-        b.getNamedAttr("location", b.getStringAttr(where)),
-        b.getNamedAttr("type", TypeAttr::get(buffer.alloc.getType())),
-        b.getNamedAttr("offset", b.getI64IntegerAttr(buffer.offset)),
-        b.getNamedAttr("bytes", b.getI64IntegerAttr(buffer.bytes)),
-        b.getNamedAttr("first", b.getI64IntegerAttr(buffer.first)),
-        b.getNamedAttr("last", b.getI64IntegerAttr(buffer.last)),
+  func::FuncOp func = plan.func;
+  auto name = b.getStringAttr(func.getSymName());
+  auto labelOf = [](Operation *call) {
+    if (auto label = call->getAttrOfType<StringAttr>(kKernelLabel))
+      return label.getValue();
+    return call->getName().stripDialect();
+  };
+  for (auto [i, call] : llvm::enumerate(plan.calls)) {
+    SmallVector<Attribute> updated;
+    for (Value operand : call->getOperands())
+      if (auto arg = dyn_cast<BlockArgument>(sourceOf(operand)))
+        for (StringRef key : {kParam, kState})
+          if (auto param = func.getArgAttrOfType<StringAttr>(arg.getArgNumber(), key);
+              param && func.getArgAttr(arg.getArgNumber(), kUpdated) && writes(call, operand))
+            updated.push_back(param);
+    StringRef phase = isBackward(call->getLoc()) ? "backward" : "forward";
+    if (!updated.empty())
+      phase = "update";
+    auto macs = call->getAttrOfType<IntegerAttr>(kKernelMACs);
+    callRecords.push_back(b.getDictionaryAttr({
+        b.getNamedAttr("function", name),
+        b.getNamedAttr("label", b.getStringAttr(labelOf(call))),
+        b.getNamedAttr("location", b.getStringAttr(textOf(withoutPhase(call->getLoc())))),
+        b.getNamedAttr("macs", macs ? macs : b.getI64IntegerAttr(0)),
+        b.getNamedAttr("number", b.getI64IntegerAttr(i)),
+        b.getNamedAttr("phase", b.getStringAttr(phase)),
+        b.getNamedAttr("writes", b.getArrayAttr(updated)),
     }));
-    buffer.alloc.replaceAllUsesWith(viewOf(b, loc, arena, buffer.offset, buffer.alloc.getType()));
-    buffer.alloc.erase();
   }
+  for (const Buffer &buffer : plan.buffers) {
+    memref::AllocOp alloc = buffer.alloc;
+    bufferRecords.push_back(b.getDictionaryAttr({
+        b.getNamedAttr("bytes", b.getI64IntegerAttr(buffer.bytes)),
+        b.getNamedAttr("first", b.getI64IntegerAttr(buffer.uses.front())),
+        b.getNamedAttr("function", name),
+        b.getNamedAttr("label", b.getStringAttr(labelOf(plan.calls[buffer.uses.front()]))),
+        b.getNamedAttr("last", b.getI64IntegerAttr(buffer.uses.back())),
+        b.getNamedAttr("location", b.getStringAttr(textOf(withoutPhase(alloc.getLoc())))),
+        b.getNamedAttr("offset", b.getI64IntegerAttr(buffer.offset)),
+        b.getNamedAttr("type", TypeAttr::get(alloc.getType())),
+        b.getNamedAttr("uses", b.getDenseI64ArrayAttr(buffer.uses)),
+    }));
+  }
+}
+
+void PlanMemory::replaceBuffers(const FunctionPlan &plan, memref::GlobalOp arena) {
+  OpBuilder b(&getContext());
+  for (const Buffer &buffer : plan.buffers) {
+    memref::AllocOp alloc = buffer.alloc;
+    b.setInsertionPoint(alloc);
+    alloc.replaceAllUsesWith(viewOf(b, alloc.getLoc(), arena, buffer.offset, alloc.getType()));
+    alloc.erase();
+  }
+  func::FuncOp func = plan.func;
   for (auto alloc : llvm::make_early_inc_range(func.front().getOps<memref::AllocOp>()))
     if (alloc.use_empty())
       alloc.erase();
@@ -168,14 +260,14 @@ memref::GlobalOp PlanMemory::createGlobal(StringRef name, MemRefType type, bool 
 }
 
 /// Replaces parameters, optimizer state and the learning rate by globals.
-LogicalResult PlanMemory::bindParameters(ArrayRef<func::FuncOp> funcs) {
+LogicalResult PlanMemory::bindParameters(ArrayRef<FunctionPlan> plans) {
   struct Parameter {
     MemRefType type;
     bool isMutable = false;
     SmallVector<BlockArgument> uses;
   };
   llvm::MapVector<StringRef, Parameter> parameters;
-  for (func::FuncOp func : funcs)
+  for (func::FuncOp func : llvm::map_range(plans, [](const FunctionPlan &p) { return p.func; }))
     for (BlockArgument arg : func.getArguments()) {
       unsigned i = arg.getArgNumber();
       StringAttr name = func.getArgAttrOfType<StringAttr>(i, kParam);
@@ -241,7 +333,7 @@ LogicalResult PlanMemory::bindParameters(ArrayRef<func::FuncOp> funcs) {
       arg.replaceAllUsesWith(value);
     }
   }
-  for (func::FuncOp func : funcs) {
+  for (func::FuncOp func : llvm::map_range(plans, [](const FunctionPlan &p) { return p.func; })) {
     llvm::BitVector erased(func.getNumArguments());
     for (unsigned i = 0; i < func.getNumArguments(); ++i)
       if (func.getArgAttr(i, kParam) || func.getArgAttr(i, kState) ||
@@ -255,38 +347,49 @@ LogicalResult PlanMemory::bindParameters(ArrayRef<func::FuncOp> funcs) {
 
 void PlanMemory::runOnOperation() {
   ModuleOp module = getOperation();
-  records.clear();
+  bufferRecords.clear();
+  callRecords.clear();
   if (alignment < 1 || !llvm::isPowerOf2_64(alignment)) {
     module.emitError() << "expects an alignment that is a power of two, got "
                        << alignment.getValue();
     return signalPassFailure();
   }
-  SmallVector<func::FuncOp> funcs;
+  std::vector<FunctionPlan> plans;
   for (auto func : module.getOps<func::FuncOp>())
     if (!func.isPrivate() && !func.isDeclaration())
-      funcs.push_back(func);
+      plans.push_back({func});
 
-  SmallVector<SmallVector<Buffer>> plans;
   int64_t size = 0;
-  for (func::FuncOp func : funcs) {
-    plans.emplace_back();
-    if (failed(collect(func, plans.back())))
+  for (FunctionPlan &plan : plans) {
+    if (failed(collect(plan)))
       return signalPassFailure();
-    int64_t bytes = place(plans.back());
-    if (bytes >= size)
-      boundBytes = lowerBound(plans.back());
-    size = std::max(size, bytes);
-    numBuffers += plans.back().size();
+    if (overlap)
+      collectOverlaps(plan);
+    plan.problem.alignment = alignment;
+    Plan placed = planBuffers(plan.problem, rounds);
+    for (auto [buffer, offset] : llvm::zip(plan.buffers, placed.offsets))
+      buffer.offset = offset;
+    if (placed.bytes >= size)
+      boundBytes = plan.problem.lowerBound();
+    size = std::max(size, placed.bytes);
+    numBuffers += plan.buffers.size();
+    for (const PlanProblem::Overlap &overlap : plan.problem.overlaps) {
+      const Buffer &in = plan.buffers[overlap.input], &out = plan.buffers[overlap.result];
+      overlapBytes += std::max<int64_t>(0, std::min(in.offset + in.bytes, out.offset + out.bytes) -
+                                               std::max(in.offset, out.offset));
+    }
+    record(plan);
   }
   arenaBytes = size;
   if (size) {
     memref::GlobalOp arena = createGlobal("arena", byteType(size), /*constant=*/false, "");
-    for (auto [func, plan] : llvm::zip(funcs, plans))
-      replaceBuffers(func, plan, arena);
+    for (const FunctionPlan &plan : plans)
+      replaceBuffers(plan, arena);
   }
-  if (failed(bindParameters(funcs)))
+  if (failed(bindParameters(plans)))
     return signalPassFailure();
   OpBuilder b(&getContext());
   module->setAttr("tinytrain.arena_bytes", b.getI64IntegerAttr(size));
-  module->setAttr("tinytrain.buffers", b.getArrayAttr(records));
+  module->setAttr("tinytrain.buffers", b.getArrayAttr(bufferRecords));
+  module->setAttr("tinytrain.ops", b.getArrayAttr(callRecords));
 }

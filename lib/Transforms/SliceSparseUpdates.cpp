@@ -40,8 +40,7 @@ struct SliceSparseUpdates : tinytrain::impl::SliceSparseUpdatesBase<SliceSparseU
       Value sliced = sliceProducer(gradient, *count);
       ret.setOperand(i, sliced);
       ++numSliced;
-      numBytes += (type.getNumElements() / type.getShape().back()) *
-                  (type.getShape().back() - *count) * type.getElementTypeBitWidth() / 8;
+      numBytes += bytesOf(type) - bytesOf(cast<ShapedType>(sliced.getType()));
     }
     func.setFunctionType(
         FunctionType::get(&getContext(), func.getArgumentTypes(), ret.getOperandTypes()));

@@ -2,6 +2,7 @@
 
 #include "lib/CAPI/Codegen.h"
 #include "lib/CAPI/Registration.h"
+#include "lib/CAPI/Statistics.h"
 
 #include "mlir/Bindings/Python/Nanobind.h"
 #include "mlir/Bindings/Python/NanobindAdaptors.h"
@@ -62,6 +63,32 @@ public:
 
 private:
   TinyTrainJitObject jit;
+};
+
+/// Owns a TinyTrainStatistics.
+class Statistics {
+public:
+  explicit Statistics(MlirPassManager manager) : statistics(tinytrainStatisticsCreate(manager)) {}
+  ~Statistics() { tinytrainStatisticsDestroy(statistics); }
+  Statistics(const Statistics &) = delete;
+  Statistics &operator=(const Statistics &) = delete;
+
+  nb::list read() const {
+    nb::list result;
+    tinytrainStatisticsForEach(
+        statistics,
+        [](MlirStringRef pass, MlirStringRef symbol, MlirStringRef name, uint64_t value,
+           void *userData) {
+          auto text = [](MlirStringRef ref) { return nb::str(ref.data, ref.length); };
+          static_cast<nb::list *>(userData)->append(
+              nb::make_tuple(text(pass), text(symbol), text(name), value));
+        },
+        &result);
+    return result;
+  }
+
+private:
+  TinyTrainStatistics statistics;
 };
 
 TinyTrainFloatABI parseFloatABI(std::string_view name) {
@@ -192,6 +219,11 @@ NB_MODULE(_tinytrain, m) {
                         "Its code is freed with it.")
       .def(nb::init<const nb::bytes &>(), "object"_a)
       .def("lookup", &JitObject::lookup, "name"_a, "The address of a symbol, for ctypes.");
+
+  nb::class_<Statistics>(m, "Statistics", "What the tinytrain passes of a PassManager count.")
+      .def(nb::init<MlirPassManager>(), "manager"_a)
+      .def("read", &Statistics::read,
+           "(pass, function, statistic, value) for each run of a pass on a function or module.");
 
   m.def(
       "write_archive",

@@ -14,11 +14,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .config import SGD, BiasOnly, Budget, FullUpdate, LastLayer, NoUpdate, SparseUpdate
+from .config import (
+    SGD,
+    BiasOnly,
+    Budget,
+    FullUpdate,
+    Largest,
+    LastLayer,
+    MemoryPasses,
+    NoUpdate,
+    SparseUpdate,
+)
 from .errors import TinyTrainError
+from .policy_file import load_policy
 
 if TYPE_CHECKING:
     from .api import compile
+    from .channels import resolve
     from .frontends.tte import load_tte
     from .graph import Graph
     from .program import Program
@@ -30,7 +42,9 @@ __all__ = [
     "Budget",
     "FullUpdate",
     "Graph",
+    "Largest",
     "LastLayer",
+    "MemoryPasses",
     "NoUpdate",
     "Program",
     "Session",
@@ -38,7 +52,9 @@ __all__ = [
     "TinyTrainError",
     "__version__",
     "compile",
+    "load_policy",
     "load_tte",
+    "resolve",
     "targets",
 ]
 
@@ -48,6 +64,7 @@ _LAZY = {
     "Session": "session",
     "compile": "api",
     "load_tte": "frontends.tte",
+    "resolve": "channels",
 }
 
 

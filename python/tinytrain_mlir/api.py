@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .config import SGD, Budget, FullUpdate, NeedsGrad, UpdatePolicy
+from .budget import check_budget
+from .channels import arrange
+from .config import SGD, Budget, FullUpdate, MemoryPasses, UpdatePolicy
 from .driver import compile_graph
-from .errors import BudgetError, ConfigError
+from .errors import ConfigError
 from .graph import Graph, MlirBuilder
 from .program import Program
 from .target import lookup_target
@@ -27,6 +29,7 @@ def compile(
     target: str = "host",
     budget: Budget | None = None,
     reorder: bool = True,
+    passes: MemoryPasses | None = None,
     name: str = "model",
 ) -> Program:
     """Compiles a model into a program that trains and infers.
@@ -44,8 +47,9 @@ def compile(
         precision: "f32".
         target: one of `targets()`.
         budget: limits that the program must keep.
-        reorder: updates each parameter as soon as its gradient exists, in one loop nest with
-            it; False computes all gradients first, as frameworks do, for comparison.
+        reorder: False compiles the conventional program for comparison: op by op, all
+            gradients first, updates last; the same as `passes=MemoryPasses.none()`.
+        passes: what is done to save memory; everything by default.
         name: prefix of the C functions and files; a C identifier.
 
     Raises:
@@ -54,14 +58,16 @@ def compile(
         CompileError: a stage of the compiler failed.
         BudgetError: the program exceeds its budget.
     """
+    optional = (SGD, Budget, MemoryPasses)
     for option, value, kind in (
         ("optimizer", optimizer, SGD),
         ("budget", budget, Budget),
         ("target", target, str),
         ("name", name, str),
         ("reorder", reorder, bool),
+        ("passes", passes, MemoryPasses),
     ):
-        if not (isinstance(value, kind) or (value is None and kind in (SGD, Budget))):
+        if not (isinstance(value, kind) or (value is None and kind in optional)):
             raise ConfigError(f"expected {option}= of type {kind.__name__}, got {value!r}")
     if update is not None and (isinstance(update, type) or not hasattr(update, "resolve")):
         raise ConfigError(f"expected update= such as tt.FullUpdate(), got {update!r}")
@@ -75,8 +81,8 @@ def compile(
     graph = import_model(model, example_inputs)
     if "learning_rate" in graph.parameters:
         raise ConfigError("a parameter may not be called 'learning_rate': rename it in the model")
-    needs_grad = (update or FullUpdate()).resolve(list(graph.parameters))
-    _check_channels(graph, needs_grad)
+    selections = (update or FullUpdate()).resolve(list(graph.parameters))
+    graph, needs_grad = arrange(graph, selections)
     if loss == "cross_entropy" and len(graph.output.layout.ir_shape) != 2:
         raise ConfigError(
             "cross_entropy: expected an output of shape [batch, classes], got "
@@ -89,11 +95,11 @@ def compile(
         loss=loss,
         optimizer=optimizer or SGD(),
         needs_grad=needs_grad,
-        reorder=reorder,
+        passes=passes or (MemoryPasses() if reorder else MemoryPasses.none()),
     )
     program = Program(name, target_info, graph, loss, compiled)
     if budget is not None:
-        _check_budget(program, budget)
+        check_budget(program, budget)
     return program
 
 
@@ -121,30 +127,3 @@ def import_model(model: Any, example_inputs: Any = None) -> Graph:
     builder = MlirBuilder()
     import_torch(model, example_inputs, builder)
     return builder.finish()
-
-
-def _check_channels(graph: Graph, needs_grad: dict[str, NeedsGrad]) -> None:
-    for name, wanted in needs_grad.items():
-        channels = (graph.parameters[name].array.shape or (1,))[-1]
-        if isinstance(wanted, tuple) and len(wanted) > channels:
-            raise ConfigError(
-                f"SparseUpdate: expected at most the {channels} channels of '{name}', got "
-                f"{len(wanted)}"
-            )
-
-
-def _check_budget(program: Program, budget: Budget) -> None:
-    memory = program.memory
-    have = {"sram": memory.sram_bytes, "flash": memory.flash_bytes}
-    for what, limit in budget.limits().items():
-        if have[what] <= limit:
-            continue
-        text = f"the program needs {have[what]} bytes of {what}, over its budget of {limit}"
-        if what == "sram":
-            function, op, live = memory.peak
-            largest = sorted(live, key=lambda b: -b.bytes)[:5]
-            text += f"; the peak is at op {op} of {function}, with " + ", ".join(
-                f"{b.type} at {b.location} ({b.bytes} bytes)" for b in largest
-            )
-            text += "; train fewer parameters (update=), or a smaller batch or image"
-        raise BudgetError(text)

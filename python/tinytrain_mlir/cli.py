@@ -16,6 +16,7 @@ import click
 from .errors import ConfigError, TinyTrainError
 
 if TYPE_CHECKING:
+    from .config import Policy, Selection
     from .program import Program
 
 
@@ -75,8 +76,20 @@ def _program_options(function: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--update",
                 multiple=True,
-                metavar="full|none|last|bias:N|PATTERN",
-                help="What is trained; patterns name parameters and may be repeated.",
+                metavar="full|none|last|bias:N|PATTERN[=VALUE]",
+                help="What is trained. PATTERN names parameters, VALUE is true, false, a fraction "
+                "such as 0.25, channels such as 0,3,5, or largest:0.25; may be repeated, the last "
+                "that matches holds.",
+            ),
+            click.option(
+                "--policy",
+                type=click.Path(path_type=Path),
+                help="File that says what is trained, instead of --update.",
+            ),
+            click.option(
+                "--save-policy",
+                type=click.Path(path_type=Path),
+                help="Write what is trained, by parameter name, to a file for --policy.",
             ),
             click.option("--sram", help="Budget, such as 256KB."),
             click.option("--flash", help="Budget, such as 1MB."),
@@ -129,19 +142,46 @@ def _load_model(spec: str) -> Any:
         raise ConfigError(f"{spec} cannot be called without arguments: {error}") from error
 
 
-def _policy(specs: tuple[str, ...]) -> Any:
+def _policy(specs: tuple[str, ...], file: Path | None) -> Policy:
     from . import config
+    from .policy_file import load_policy
 
-    if len(specs) == 1 and specs[0] in ("full", "none", "last"):
-        return {"full": config.FullUpdate, "none": config.NoUpdate, "last": config.LastLayer}[
-            specs[0]
-        ]()
-    if len(specs) == 1 and specs[0].startswith("bias:"):
-        count = specs[0].removeprefix("bias:")
+    if file is not None:
+        if specs:
+            raise ConfigError("expected --update or --policy, got both")
+        return load_policy(file)
+    if not specs:
+        return config.FullUpdate()
+    first = specs[0]
+    whole = {"full": config.FullUpdate(), "none": config.NoUpdate(), "last": config.LastLayer()}
+    if first in whole and len(specs) == 1:
+        return whole[first]
+    if first.startswith("bias:") and len(specs) == 1:
+        count = first.removeprefix("bias:")
         if not count.isdigit():
-            raise ConfigError(f"expected --update bias:N with a number, got '{specs[0]}'")
+            raise ConfigError(f"expected --update bias:N with a number, got '{first}'")
         return config.BiasOnly(int(count))
-    return config.SparseUpdate(dict.fromkeys(specs, True)) if specs else config.FullUpdate()
+    return config.SparseUpdate(dict(_rule(spec) for spec in specs))
+
+
+def _rule(spec: str) -> tuple[str, Selection]:
+    """Pattern and value of a rule given as PATTERN or PATTERN=VALUE."""
+    from .config import Largest, check_rule
+
+    pattern, equals, text = spec.partition("=")
+    try:
+        if text in ("true", "false") or not equals:
+            value: object = text != "false"
+        elif text.startswith("largest:"):
+            value = Largest(float(text.removeprefix("largest:")))
+        else:
+            value = float(text) if "." in text else [int(n) for n in text.split(",")]
+        return pattern, check_rule(pattern, value)
+    except ValueError as error:  # a ConfigError too
+        raise ConfigError(
+            "expected --update PATTERN=VALUE with true, false, a fraction such as 0.25, channels "
+            f"such as 0,3,5, or largest:0.25, got '{spec}'"
+        ) from error
 
 
 def _compile(model: str, input_shape: tuple[int, ...] | None, **options: Any) -> Program:
@@ -160,35 +200,30 @@ def _compile(model: str, input_shape: tuple[int, ...] | None, **options: Any) ->
                 'a PyTorch model needs pip install "tinytrain-mlir[torch]"'
             ) from error
         example = torch.zeros(input_shape)
-    return compile_model(
+    policy = _policy(options["update"], options["policy"])
+    program = compile_model(
         loaded,
         example,
         loss=None if options["loss"] == "none" else options["loss"],
         optimizer=SGD(options["lr"], options["momentum"], options["weight_decay"]),
-        update=_policy(options["update"]),
+        update=policy,
         target=options["target"],
         budget=Budget(options["sram"], options["flash"]),
         name=options["name"],
     )
+    if options["save_policy"] is not None:
+        from .channels import resolve
+
+        resolve(policy, program.graph).save(options["save_policy"])
+    return program
 
 
 def _print_memory(program: Program) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    memory = program.memory
-    table = Table(title=f"{program.name} on {program.target.name}")
-    table.add_column("memory")
-    table.add_column("bytes", justify="right")
-    for label, size in (
-        ("SRAM", memory.sram_bytes),
-        ("  arena", memory.arena_bytes),
-        ("  trained parameters", memory.param_bytes),
-        ("flash", memory.flash_bytes),
-        ("  code", memory.code_bytes),
-    ):
-        table.add_row(label, f"{size:,}")
-    Console().print(table)
+    from .report import rich_table
+
+    Console().print(rich_table(program.memory.report().sections()))
 
 
 @main.command("compile")
@@ -208,7 +243,7 @@ def compile_command(out: Path, **options: Any) -> None:
     program = _compile(**options)
     program.save(out)
     _print_memory(program)
-    click.echo(f"wrote {out / f'lib{program.name}.a'}, {program.name}.h and memory.json")
+    click.echo(f"wrote {out / f'lib{program.name}.a'}, {program.name}.h, memory.json, report.html")
 
 
 @main.command()
@@ -256,6 +291,87 @@ def run(data: Path | None, steps: int, emulator: str, **options: Any) -> None:
             )
         if session.stack_bytes is not None:
             click.echo(f"stack: {session.stack_bytes} bytes")
+
+
+@main.command()
+@_program_options
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Page to write.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Memory over time, to a .png or .svg.",
+)
+@click.option("--stack", is_flag=True, help="Run a step in the emulator and measure its stack.")
+def report(html: Path | None, plot: Path | None, stack: bool, **options: Any) -> None:
+    """Show what MODEL's memory is used for: sections, tensors at the peak, passes."""
+    from rich.console import Console
+
+    from .report import MemoryReport, check_plot, write_file
+
+    if plot is not None:
+        check_plot(plot)
+    if stack and options["target"] == "host":
+        raise ConfigError("--stack measures in an emulator: expected an Arm --target, got 'host'")
+    program = _compile(**options)
+    result = MemoryReport(program.memory, _stack_bytes(program) if stack else None)
+    if html is not None:
+        write_file(html, result.to_html().encode())
+    if plot is not None:
+        result.plot(plot)
+    Console().print(result)
+    for path in filter(None, (html, plot)):
+        click.echo(f"wrote {path}")
+
+
+def _stack_bytes(program: Program) -> int | None:
+    """The stack of a step, or of inference where nothing else is compiled."""
+    import numpy as np
+
+    x = np.zeros(program.graph.input.layout.torch_shape, np.float32)
+    shape = program.graph.output.layout.torch_shape
+    with program.load() as session:
+        if program.loss is None:
+            session.infer(x)
+        elif program.loss == "mse":
+            session.step(x, np.zeros(shape, np.float32))
+        else:
+            session.step(x, np.zeros(shape[:1], np.int32))
+        return session.stack_bytes
+
+
+@main.command()
+@_program_options
+@click.option("--stage", help="Only this one: import, training, kernels, ….")
+def inspect(stage: str | None, **options: Any) -> None:
+    """Print MODEL as MLIR after each stage of the compiler."""
+    from .driver import STAGES, check_stage
+
+    if stage is not None:
+        check_stage(stage)
+    program = _compile(**options)
+    for name in [stage] if stage is not None else STAGES:
+        text = program.ir(name).rstrip()
+        if stage is None:
+            click.echo(
+                f"// ---- {name}: {_count_ops(text)} ops, {len(text.splitlines())} lines ----"
+            )
+        click.echo(text)
+
+
+def _count_ops(text: str) -> int:
+    """How many ops a module has, those in regions too."""
+    from . import ir
+
+    count = 0
+
+    def visit(_: ir.Operation) -> ir.WalkResult:
+        nonlocal count
+        count += 1
+        return ir.WalkResult.ADVANCE
+
+    with ir.Context():
+        ir.Module.parse(text).operation.walk(visit, ir.WalkOrder.PRE_ORDER)
+    return count - 1  # the module itself
 
 
 @main.command()

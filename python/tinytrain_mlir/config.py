@@ -4,14 +4,49 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from numbers import Integral
+from pathlib import Path
+from typing import Protocol, TypeAlias, TypeGuard
 
 from .errors import ConfigError
 
 NeedsGrad: TypeAlias = bool | float | tuple[int, ...]
 """What of a parameter is trained: all, nothing, the first fraction or a set of channels."""
+
+
+def is_fraction(value: object) -> TypeGuard[float]:
+    """Whether `value` is a float in (0, 1]."""
+    return isinstance(value, float) and 0 < value <= 1
+
+
+@dataclass(frozen=True)
+class Largest:
+    """Rule of a `SparseUpdate`: trains the given fraction of channels, those of the largest magnitude.
+
+    The magnitude of a channel is its L1 norm: the sum of absolute values of all weights that read
+    it, as they are compiled, with batch norms folded in. The compiler permutes the layers that
+    produce and consume the channels so that the chosen ones are contiguous. Where several
+    parameters share the channels, as in a residual stream, they take the leading ones of a common
+    order: first those that lists and fractions of other parameters take, then by the sum of
+    magnitudes over the parameters with this rule, each parameter's scaled to the sum 1. `resolve`
+    shows the outcome.
+
+    Attributes:
+        fraction: in (0, 1]; of n channels, round(fraction * n) are trained, at least one.
+    """
+
+    fraction: float
+
+    def __post_init__(self) -> None:
+        if not is_fraction(self.fraction):
+            raise ConfigError(f"Largest: expected a fraction in (0, 1], got {self.fraction!r}")
+
+
+Selection: TypeAlias = NeedsGrad | Largest
+"""What a policy trains of a parameter; channels have PyTorch's numbers, in any order."""
 
 
 def is_learning_rate(lr: object) -> bool:
@@ -50,10 +85,40 @@ class SGD:
                 )
 
 
-class UpdatePolicy(Protocol):
-    """Decides which parameters are trained."""
+@dataclass(frozen=True)
+class MemoryPasses:
+    """What the compiler does to save memory; switched off for comparison only.
 
-    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+    Attributes:
+        detach: keeps the frozen part of a partly trained parameter in flash.
+        fuse: computes several ops in one loop nest, a gradient and its update among them.
+        split: computes an expansion and the depthwise convolution behind it group of channels
+            by group, where nothing else needs as much memory.
+        reorder: updates each parameter as soon as its gradient exists, and schedules all ops
+            for the smallest peak; else all updates come last, as in a framework.
+        in_place: writes elementwise results over operands that die.
+        overlap: lets the results of other kernels overlap operands that die.
+        masks: keeps one bit per element where only the gradient of a clamp needs a value.
+    """
+
+    detach: bool = True
+    fuse: bool = True
+    split: bool = True
+    reorder: bool = True
+    in_place: bool = True
+    overlap: bool = True
+    masks: bool = True
+
+    @staticmethod
+    def none() -> MemoryPasses:
+        """The conventional program: op by op, each result in a buffer of its own."""
+        return MemoryPasses(False, False, False, False, False, False, False)
+
+
+class UpdatePolicy(Protocol):
+    """Decides what is trained; the policies below do, and any object with this method."""
+
+    def resolve(self, parameters: Sequence[str]) -> dict[str, Selection]:
         """What to train of each parameter; `parameters` are in the order of execution.
 
         Raises:
@@ -62,29 +127,47 @@ class UpdatePolicy(Protocol):
         ...
 
 
+class Policy(ABC):
+    """An update policy that can be kept in a file."""
+
+    @abstractmethod
+    def resolve(self, parameters: Sequence[str]) -> dict[str, Selection]:
+        """See `UpdatePolicy`."""
+
+    def save(self, path: str | Path) -> None:
+        """Writes the policy as JSON, whole or not at all; `load_policy` reads it.
+
+        Raises:
+            ConfigError: the file cannot be written, or the policy is malformed.
+        """
+        from .policy_file import save_policy
+
+        save_policy(self, path)
+
+
 @dataclass(frozen=True)
-class FullUpdate:
+class FullUpdate(Policy):
     """Trains every parameter."""
 
-    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+    def resolve(self, parameters: Sequence[str]) -> dict[str, Selection]:
         """See `UpdatePolicy`."""
         return dict.fromkeys(parameters, True)
 
 
 @dataclass(frozen=True)
-class NoUpdate:
+class NoUpdate(Policy):
     """Trains nothing: the program computes the loss only."""
 
-    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+    def resolve(self, parameters: Sequence[str]) -> dict[str, Selection]:
         """See `UpdatePolicy`."""
         return dict.fromkeys(parameters, False)
 
 
 @dataclass(frozen=True)
-class LastLayer:
+class LastLayer(Policy):
     """Trains the layer that is executed last, usually the classifier."""
 
-    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+    def resolve(self, parameters: Sequence[str]) -> dict[str, Selection]:
         """See `UpdatePolicy`."""
         if not parameters:
             raise ConfigError("LastLayer: the model has no parameters")
@@ -93,12 +176,12 @@ class LastLayer:
 
 
 @dataclass(frozen=True)
-class BiasOnly:
+class BiasOnly(Policy):
     """Trains the biases of the last `n` layers that have one, and the whole last layer."""
 
     n: int
 
-    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+    def resolve(self, parameters: Sequence[str]) -> dict[str, Selection]:
         """See `UpdatePolicy`."""
         biases = [name for name in parameters if name.rpartition(".")[2] == "bias"]
         if not 0 <= self.n <= len(biases):
@@ -112,30 +195,36 @@ class BiasOnly:
 
 
 @dataclass(frozen=True)
-class SparseUpdate:
+class SparseUpdate(Policy):
     """Trains what the rules say; what they do not name is frozen.
 
     Attributes:
         rules: parameter name, or shell pattern such as "blocks.3.*", to True, False, a
-            fraction in (0, 1] or the channels 0 … k - 1. A fraction r trains the first
-            round(r * n) of the n input channels of a weight (of the channels of a depthwise
-            one), at least one. The last rule that matches a parameter holds.
+            fraction in (0, 1], a list of channels, or `Largest`. The last rule that matches a
+            parameter holds.
+
+    Channels are the input channels of a weight, the channels of a depthwise weight, the entries
+    of a bias. A fraction r trains the first round(r * n) of n, at least one; of a linear layer
+    that reads a flattened image, those of the image's first rows. A list names any channels by
+    their numbers in PyTorch: the compiler permutes the layers that produce and consume them so
+    that they are contiguous. Lists and fractions of parameters that share channels must be equal
+    or lie within each other; those of the network's input and output cannot be permuted.
     """
 
-    rules: Mapping[str, NeedsGrad | Sequence[int]] = field(default_factory=dict)
+    rules: Mapping[str, Selection | Sequence[int]] = field(default_factory=dict)
 
-    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+    def resolve(self, parameters: Sequence[str]) -> dict[str, Selection]:
         """See `UpdatePolicy`."""
-        result: dict[str, NeedsGrad] = dict.fromkeys(parameters, False)
+        result: dict[str, Selection] = dict.fromkeys(parameters, False)
         for pattern, value in self.rules.items():
-            matches = fnmatch.filter(parameters, pattern)
+            matches = [pattern] if pattern in parameters else fnmatch.filter(parameters, pattern)
             if not matches:
                 raise ConfigError(
                     f"SparseUpdate: '{pattern}' matches no parameter; the model has "
                     + ", ".join(parameters[:8])
                     + (", …" if len(parameters) > 8 else "")
                 )
-            result.update({name: _checked(pattern, value) for name in matches})
+            result.update(dict.fromkeys(matches, check_rule(pattern, value)))
         return result
 
     @staticmethod
@@ -147,7 +236,7 @@ class SparseUpdate:
 
 
 @dataclass(frozen=True)
-class TteScheme:
+class TteScheme(Policy):
     """A published sparse update scheme; the last layer, the classifier, is always trained.
 
     Attributes:
@@ -160,7 +249,7 @@ class TteScheme:
     weight_idx: tuple[int, ...]
     ratio: tuple[float, ...]
 
-    def resolve(self, parameters: Sequence[str]) -> dict[str, NeedsGrad]:
+    def resolve(self, parameters: Sequence[str]) -> dict[str, Selection]:
         """See `UpdatePolicy`."""
         result = LastLayer().resolve(parameters)
         head = [name for name, wanted in result.items() if wanted]
@@ -187,22 +276,26 @@ class TteScheme:
         return result
 
 
-def _checked(pattern: str, value: NeedsGrad | Sequence[int]) -> NeedsGrad:
-    if isinstance(value, bool):
+def check_rule(pattern: str, value: object) -> Selection:
+    """The value of a rule, channels in ascending order.
+
+    Raises:
+        ConfigError: no such rule.
+    """
+    if isinstance(value, (bool, Largest)) or is_fraction(value):
         return value
-    if isinstance(value, float) and 0 < value <= 1:
-        return value
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        channels = tuple(value)
-        if channels and channels == tuple(range(len(channels))):
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        given = list(value)
+        whole = all(isinstance(c, Integral) and not isinstance(c, bool) for c in given)
+        channels = tuple(sorted(int(c) for c in given)) if whole else ()
+        if channels and channels[0] >= 0 and len(set(channels)) == len(channels):
             return channels
         raise ConfigError(
-            f"SparseUpdate: expected the channels 0 … k - 1 for '{pattern}', got {value!r}: other "
-            "sets are not supported yet"
+            f"SparseUpdate: expected a list of different channels for '{pattern}', got {value!r}"
         )
     raise ConfigError(
-        f"SparseUpdate: expected True, False, a fraction in (0, 1] or a list of channels for "
-        f"'{pattern}', got {value!r}"
+        f"SparseUpdate: expected True, False, a fraction in (0, 1], a list of channels or "
+        f"tt.Largest for '{pattern}', got {value!r}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import zlib
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ import numpy as np
 
 from . import ir
 from ._mlir_libs import _tinytrain
-from .config import SGD, NeedsGrad
-from .errors import CompileError
+from .config import SGD, MemoryPasses, NeedsGrad
+from .errors import CompileError, ConfigError
 from .graph import Graph
 from .passmanager import PassManager
 from .target import Target
@@ -22,27 +23,83 @@ STAGES = ("import", "training", "kernels", "bufferized", "codegen", "llvm")
 """Names of the stages, in order; `Program.ir` takes them."""
 
 
+def check_stage(stage: str) -> None:
+    """Checks the name of a stage.
+
+    Raises:
+        ConfigError: no such stage.
+    """
+    if stage not in STAGES:
+        raise ConfigError(f"unknown stage '{stage}': expected one of {', '.join(STAGES)}")
+
+
 @dataclass(frozen=True)
 class Slot:
-    """A mutable value inside the block of parameters: offset and size in bytes."""
+    """A mutable value inside the block of parameters: offset and size in bytes.
+
+    `order` is that of the parameter's `ParamLayout`.
+    """
 
     name: str
     offset: int
     bytes: int
     shape: tuple[int, ...]
+    order: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class KernelCall:
+    """One call of a kernel.
+
+    Attributes:
+        function: "infer" or "step".
+        number: counts the calls of its function from 0.
+        label: the ops that the kernel computes, such as "conv2d_bias_add_clamp".
+        location: of the first of them in the user's model.
+        phase: "forward", "backward" or "update".
+        macs: multiplications with addition.
+        writes: names of the parameters that it updates.
+    """
+
+    function: str
+    number: int
+    label: str
+    location: str
+    phase: str
+    macs: int
+    writes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """A buffer in the arena; alive from op number `first` to `last` of its function."""
+    """A buffer in the arena; alive from call number `first` to `last` of its function.
+
+    Attributes:
+        location: of its producer in the user's model.
+        label: of its producer.
+        uses: numbers of the calls that read or write it, ascending; the producer's first.
+    """
 
     function: str
     location: str
+    label: str
     type: str
     offset: int
     bytes: int
     first: int
     last: int
+    uses: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """What a pass counted while it ran in a stage; `function` is empty for the whole module."""
+
+    stage: str
+    pass_name: str
+    function: str
+    name: str
+    value: int
 
 
 @dataclass(frozen=True)
@@ -54,14 +111,18 @@ class Compiled:
         stages: MLIR text by stage.
         slots: layout of the block of mutable parameters.
         initial: the initial contents of that block.
+        calls: kernel calls in program order.
         buffers: the arena's plan.
+        statistics: what the passes counted, in the order in which they ran.
     """
 
     object: bytes
     stages: dict[str, str]
     slots: tuple[Slot, ...]
     initial: bytes
+    calls: tuple[KernelCall, ...]
     buffers: tuple[Buffer, ...]
+    statistics: tuple[Statistic, ...]
 
 
 def compile_graph(
@@ -72,7 +133,7 @@ def compile_graph(
     loss: str | None,
     optimizer: SGD,
     needs_grad: dict[str, NeedsGrad],
-    reorder: bool,
+    passes: MemoryPasses,
 ) -> Compiled:
     """Compiles a forward graph, or with a loss its training step too.
 
@@ -80,6 +141,7 @@ def compile_graph(
         CompileError: a stage failed.
     """
     stages: dict[str, str] = {}
+    statistics: list[Statistic] = []
     with graph.module.context, ir.Location.unknown():
         # A copy that keeps locations, unlike text.
         module = ir.Module.create()
@@ -87,31 +149,40 @@ def compile_graph(
             module.body.append(op.operation.clone())
 
         def run(stage: str, pipeline: str) -> None:
-            _run(module, stage, pipeline)
+            statistics.extend(_run(module, stage, pipeline))
             stages[stage] = str(module)
 
-        _run(module, "import", "func.func(canonicalize,cse)")
-        stages["import"] = str(module)
+        run("import", "func.func(canonicalize,cse)")
         if loss is not None:
-            _append_step(module, loss, optimizer, needs_grad, reorder)
+            statistics += _append_step(module, loss, optimizer, needs_grad, passes)
         stages["training"] = str(module)
-        run("kernels", f"tinytrain-form-kernel-graph{{fuse-updates={str(reorder).lower()}}}")
+        options = _options(
+            detach=passes.detach,
+            fuse=passes.fuse,
+            split=passes.split,
+            reorder=passes.reorder,
+            in_place=passes.in_place,
+        )
+        run("kernels", f"tinytrain-form-kernel-graph{options}")
         run("bufferized", "tinytrain-bufferize")
-        run("codegen", f"tinytrain-codegen{{target={target.name}}}")
-        slots, buffers = _read_plan(module)
+        options = _options(target=target.name, overlap=passes.overlap)
+        run("codegen", f"tinytrain-codegen{options}")
+        slots, calls, buffers = _read_plan(module, graph)
         initial = _initial_block(graph, slots, optimizer.lr)
-        constants = _read_constants(module, graph)
+        constants = _read_constants(module, graph, slots)
         arena_bytes = ir.IntegerAttr(module.operation.attributes["tinytrain.arena_bytes"]).value
-        run("llvm", f"tinytrain-to-llvm{{index-bits={target.index_bits}}}")
+        run("llvm", f"tinytrain-to-llvm{_options(index_bits=target.index_bits)}")
         _finish_module(module, name, target, slots, initial, arena_bytes, constants)
         obj = emit(module, target)
-    return Compiled(obj, stages, slots, initial, buffers)
+    return Compiled(obj, stages, slots, initial, calls, buffers, tuple(statistics))
 
 
-def _run(module: ir.Module, stage: str, pipeline: str) -> None:
+def _run(module: ir.Module, stage: str, pipeline: str) -> tuple[Statistic, ...]:
     before = str(module)
     try:
-        PassManager.parse(f"builtin.module({pipeline})").run(module.operation)
+        manager = PassManager.parse(f"builtin.module({pipeline})")
+        statistics = _tinytrain.Statistics(manager)
+        manager.run(module.operation)
     except ValueError as error:
         raise CompileError(
             f"the installed extension does not know the pipeline of stage '{stage}' ({error}): "
@@ -127,6 +198,18 @@ def _run(module: ir.Module, stage: str, pipeline: str) -> None:
         raise CompileError(
             f"compilation failed in stage '{stage}': {first.strip()} (reproducer: {reproducer})"
         ) from error
+    # Functions are processed side by side: their order is that of the names.
+    records = sorted(statistics.read(), key=lambda record: record[1])
+    return tuple(Statistic(stage, *record) for record in records)
+
+
+def _options(**options: bool | int | float | str) -> str:
+    """Options as a pipeline's text takes them."""
+    texts = {
+        name.replace("_", "-"): str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in options.items()
+    }
+    return "{" + " ".join(f"{name}={text}" for name, text in texts.items()) + "}"
 
 
 def _append_step(
@@ -134,8 +217,8 @@ def _append_step(
     loss: str,
     optimizer: SGD,
     needs_grad: dict[str, NeedsGrad],
-    reorder: bool,
-) -> None:
+    passes: MemoryPasses,
+) -> tuple[Statistic, ...]:
     """Adds the function `step`, derived from `infer`."""
     infer = module.body.operations[0]
     training = ir.Module.create()
@@ -150,14 +233,21 @@ def _append_step(
             named["tinytrain.needs_grad"] = _needs_grad_attr(wanted)
         attrs.append(ir.DictAttr.get(named))
     step.attributes["arg_attrs"] = ir.ArrayAttr.get(attrs)
-    _run(
+    statistics = _run(
         training,
         "training",
-        f"tinytrain-training-graph{{loss={loss} keep-prediction=false "
-        f"momentum={optimizer.momentum} weight-decay={optimizer.weight_decay} "
-        f"updates-last={str(not reorder).lower()}}}",
+        "tinytrain-training-graph"
+        + _options(
+            loss=loss,
+            keep_prediction=False,
+            momentum=optimizer.momentum,
+            weight_decay=optimizer.weight_decay,
+            updates_last=not passes.reorder,
+            masks=passes.masks,
+        ),
     )
     module.body.append(training.body.operations[0].operation.clone())
+    return statistics
 
 
 def _needs_grad_attr(value: NeedsGrad) -> ir.Attribute:
@@ -180,26 +270,53 @@ def _integer(attr: ir.Attribute) -> int:
     return int(ir.IntegerAttr(attr).value)
 
 
-def _read_plan(module: ir.Module) -> tuple[tuple[Slot, ...], tuple[Buffer, ...]]:
-    slots = tuple(
-        Slot(
-            ir.StringAttr(e["name"]).value,
-            _integer(e["offset"]),
-            _integer(e["bytes"]),
-            tuple(ir.MemRefType(ir.TypeAttr(e["type"]).value).shape),
+def _text(attr: ir.Attribute) -> str:
+    return str(ir.StringAttr(attr).value)
+
+
+def _location(attr: ir.Attribute) -> str:
+    """A location as people write it: "stem.0 (net.py:12)" for `"stem.0"("/a/net.py":12:8)`."""
+    text = re.sub(r"^loc\((.*)\)$", r"\1", _text(attr))
+    text = re.sub(r'"(?:[^"]*[/\\])?([^"]*)":(\d+):\d+', r"\1:\2", text)
+    return re.sub(r'^"([^"]*)"\(', r"\1 (", text).replace('"', "")
+
+
+def _read_plan(
+    module: ir.Module, graph: Graph
+) -> tuple[tuple[Slot, ...], tuple[KernelCall, ...], tuple[Buffer, ...]]:
+    slots = []
+    for e in _entries(module, "tinytrain.parameters"):
+        name = _text(e["name"])
+        shape = tuple(ir.MemRefType(ir.TypeAttr(e["type"]).value).shape)
+        order = graph.parameters[name].layout.order if name in graph.parameters else ()
+        slots.append(Slot(name, _integer(e["offset"]), _integer(e["bytes"]), shape, order))
+    calls = tuple(
+        KernelCall(
+            _text(e["function"]),
+            _integer(e["number"]),
+            _text(e["label"]),
+            _location(e["location"]),
+            _text(e["phase"]),
+            _integer(e["macs"]),
+            tuple(_text(name) for name in ir.ArrayAttr(e["writes"])),
         )
-        for e in _entries(module, "tinytrain.parameters")
+        for e in _entries(module, "tinytrain.ops")
     )
     buffers = tuple(
         Buffer(
-            ir.StringAttr(e["function"]).value,
-            ir.StringAttr(e["location"]).value,
+            _text(e["function"]),
+            _location(e["location"]),
+            _text(e["label"]),
             str(e["type"]),
-            *(_integer(e[key]) for key in ("offset", "bytes", "first", "last")),
+            offset=_integer(e["offset"]),
+            bytes=_integer(e["bytes"]),
+            first=_integer(e["first"]),
+            last=_integer(e["last"]),
+            uses=tuple(ir.DenseI64ArrayAttr(e["uses"])),
         )
         for e in _entries(module, "tinytrain.buffers")
     )
-    return slots, buffers
+    return tuple(slots), calls, buffers
 
 
 def _initial_block(graph: Graph, slots: tuple[Slot, ...], lr: float) -> bytes:
@@ -210,20 +327,33 @@ def _initial_block(graph: Graph, slots: tuple[Slot, ...], lr: float) -> bytes:
         if slot.name == "learning_rate":
             data = np.float32(lr).tobytes()
         elif slot.name in graph.parameters:
-            data = graph.parameters[slot.name].array.tobytes()
+            array = graph.parameters[slot.name].array
+            data = array.tobytes()
+            if len(data) != slot.bytes:
+                # Only the leading channels are trained.
+                data = array[..., : slot.shape[-1]].tobytes()
         block[slot.offset : slot.offset + len(data)] = data
     return bytes(block)
 
 
-def _read_constants(module: ir.Module, graph: Graph) -> dict[str, tuple[str, bytes]]:
+_FROZEN_PART = "#frozen"
+
+
+def _read_constants(
+    module: ir.Module, graph: Graph, slots: tuple[Slot, ...]
+) -> dict[str, tuple[str, bytes]]:
     """Symbol of each frozen parameter's global, with its name and contents."""
+    trained = {slot.name: slot.shape[-1] for slot in slots if slot.shape}
     result = {}
     for op in module.body.operations:
         if op.operation.name == "memref.global" and "tinytrain.global" in op.attributes:
-            parameter = ir.StringAttr(op.attributes["tinytrain.global"]).value
+            parameter = _text(op.attributes["tinytrain.global"])
             if parameter:
-                symbol = ir.StringAttr(op.attributes["sym_name"]).value
-                result[symbol] = (parameter, graph.parameters[parameter].array.tobytes())
+                name = parameter.removesuffix(_FROZEN_PART)
+                first = trained[name] if name != parameter else 0
+                array = graph.parameters[name].array
+                data = (array[..., first:] if array.ndim else array).tobytes()
+                result[_text(op.attributes["sym_name"])] = (parameter, data)
     return result
 
 
@@ -424,7 +554,7 @@ CHECKPOINT_HEADER = 12
 
 def fingerprint(slots: tuple[Slot, ...]) -> int:
     """First word of a checkpoint: tells the programs apart whose layout differs."""
-    table = ";".join(f"{s.name}{s.shape}@{s.offset}" for s in slots)
+    table = ";".join(f"{s.name}{s.shape}@{s.offset}{s.order or ''}" for s in slots)
     return zlib.crc32(table.encode())
 
 

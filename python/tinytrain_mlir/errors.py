@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 EXTRA_HINT = 'pip install "tinytrain-mlir[emulator]"'
+REPORT_HINT = 'pip install "tinytrain-mlir[report]"'
 
 
 class TinyTrainError(Exception):

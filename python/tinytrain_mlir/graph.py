@@ -111,12 +111,16 @@ class Graph:
         return cls(module, parameters, *ports)
 
 
-def _layout_to_json(layout: ParamLayout) -> list[list[int]]:
-    return [list(x) for x in (layout.torch_shape, layout.view, layout.permutation, layout.ir_shape)]
+def _layout_to_json(layout: ParamLayout) -> list[list[Any]]:
+    shapes = (layout.torch_shape, layout.view, layout.permutation, layout.ir_shape)
+    order = [[list(entries) for entries in layout.order]] if layout.order else []
+    return [*(list(x) for x in shapes), *order]
 
 
-def _layout_from_json(data: list[list[int]]) -> ParamLayout:
-    return ParamLayout(*(tuple(x) for x in data))
+def _layout_from_json(data: list[list[Any]]) -> ParamLayout:
+    shape, view, permutation, ir_shape = (tuple(x) for x in data[:4])
+    order = tuple(tuple(x) for x in data[4]) if len(data) > 4 else ()
+    return ParamLayout(shape, view, permutation, ir_shape, order)
 
 
 def image_layout(shape: Shape) -> ParamLayout:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ._mlir_libs import _tinytrain
-from .driver import CHECKPOINT_HEADER, STAGES, Compiled
+from .driver import CHECKPOINT_HEADER, Compiled, check_stage
 from .errors import ConfigError
 from .graph import Graph
 from .header import render_header
@@ -29,7 +29,7 @@ class Program:
     Attributes:
         name: prefix of the C functions.
         target: what it runs on.
-        graph: the forward graph it was compiled from.
+        graph: the forward graph it was compiled from, its channels in the program's order.
         loss: "cross_entropy", "mse", or None for inference only.
         compiled: what the compiler's stages produced.
     """
@@ -43,7 +43,7 @@ class Program:
     @cached_property
     def memory(self) -> Memory:
         """Memory figures from the object's own sections."""
-        return Memory.read(self.compiled.object, self.compiled.buffers)
+        return Memory.read(self.compiled, f"{self.name} on {self.target.name}")
 
     @property
     def trains(self) -> bool:
@@ -56,12 +56,8 @@ class Program:
         Raises:
             ConfigError: no such stage.
         """
-        try:
-            return self.compiled.stages[stage]
-        except KeyError:
-            raise ConfigError(
-                f"unknown stage '{stage}': expected one of {', '.join(STAGES)}"
-            ) from None
+        check_stage(stage)
+        return self.compiled.stages[stage]
 
     def load(self, emulator: Emulator = "auto") -> Session:
         """A session: in this process for the host, else in an emulator.
@@ -97,7 +93,7 @@ class Program:
         return Session(self, device)
 
     def save(self, folder: str | Path) -> Path:
-        """Writes `lib<name>.a`, `<name>.h` and `memory.json`; no file is written in part.
+        """Writes `lib<name>.a`, `<name>.h`, `memory.json` and `report.html`, none of them in part.
 
         Returns:
             the folder.
@@ -127,5 +123,6 @@ class Program:
             (staged / "memory.json").write_text(
                 json.dumps(self.memory.as_dict(), indent=2) + "\n", encoding="utf-8"
             )
+            (staged / "report.html").write_text(self.memory.report().to_html(), encoding="utf-8")
             for file in staged.iterdir():
                 file.replace(folder / file.name)

@@ -115,7 +115,12 @@ class Session:
         for slot in self._program.compiled.slots:
             if slot.name in arrays:
                 data = block[slot.offset : slot.offset + slot.bytes]
-                arrays[slot.name] = np.frombuffer(data, np.float32)
+                trained = np.frombuffer(data, np.float32)
+                if trained.size != arrays[slot.name].size:
+                    # Only the leading channels are trained; the others are constant.
+                    frozen = arrays[slot.name][..., slot.shape[-1] :]
+                    trained = np.concatenate([trained.reshape(slot.shape), frozen], axis=-1)
+                arrays[slot.name] = trained
         return {n: graph.parameters[n].layout.to_torch(a).copy() for n, a in arrays.items()}
 
     def save(self) -> bytes:

@@ -163,3 +163,19 @@ func.func @transpose_back(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
   %1 = tinytrain.transpose %0 {permutation = array<i64: 1, 0>} : (tensor<3x2xf32>) -> tensor<2x3xf32>
   return %1 : tensor<2x3xf32>
 }
+
+// A mask and its adjoint stay, also where the mask is that of the gradient's own clamp.
+// CHECK-LABEL: func.func @masks
+// CHECK-SAME: ([[X:%[a-z0-9]+]]: tensor<8x4xf32>, [[G:%[a-z0-9]+]]: tensor<8x4xf32>)
+// CHECK-NEXT: [[Y:%.+]] = tinytrain.relu [[X]]
+// CHECK-NEXT: [[M:%.+]] = tinytrain.clamp_mask [[Y]]
+// CHECK-NEXT: [[D:%.+]] = tinytrain.mask_grad [[G]], [[M]]
+// CHECK-NEXT: [[E:%.+]] = tinytrain.mask_grad [[D]], [[M]]
+// CHECK-NEXT: return [[E]]
+func.func @masks(%x: tensor<8x4xf32>, %g: tensor<8x4xf32>) -> tensor<8x4xf32> {
+  %y = tinytrain.relu %x : (tensor<8x4xf32>) -> tensor<8x4xf32>
+  %m = tinytrain.clamp_mask %y {min = 0.0 : f32, max = 0x7F800000 : f32} : (tensor<8x4xf32>) -> tensor<1x4xi8>
+  %d = tinytrain.mask_grad %g, %m : (tensor<8x4xf32>, tensor<1x4xi8>) -> tensor<8x4xf32>
+  %e = tinytrain.mask_grad %d, %m : (tensor<8x4xf32>, tensor<1x4xi8>) -> tensor<8x4xf32>
+  return %e : tensor<8x4xf32>
+}

@@ -176,6 +176,70 @@ func.func @clamp_grad_shapes(%g: tensor<4xf32>, %y: tensor<8xf32>) {
 
 // -----
 
+func.func @clamp_mask_rank(%x: tensor<2x4x8xf32>) {
+  // expected-error@+2 {{'tinytrain.clamp_mask' op expects rows of channels, got 'tensor<2x4x8xf32>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = tinytrain.clamp_mask %x {min = 0.0 : f32, max = 6.0 : f32} : (tensor<2x4x8xf32>) -> tensor<1x8xi8>
+  return
+}
+
+// -----
+
+// Nine rows are two bytes.
+func.func @clamp_mask_rows(%x: tensor<9x4xf32>) {
+  // expected-error@+2 {{inferred type(s) 'tensor<2x4xi8>' are incompatible with return type(s) of operation 'tensor<1x4xi8>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = tinytrain.clamp_mask %x {min = 0.0 : f32, max = 6.0 : f32} : (tensor<9x4xf32>) -> tensor<1x4xi8>
+  return
+}
+
+// -----
+
+func.func @clamp_mask_element(%x: tensor<8x4xf32>) {
+  // expected-error@+1 {{'tinytrain.clamp_mask' op expects bytes of bits, got 'tensor<1x4xi32>'}}
+  %0 = tinytrain.clamp_mask %x {min = 0.0 : f32, max = 6.0 : f32} : (tensor<8x4xf32>) -> tensor<1x4xi32>
+  return
+}
+
+// -----
+
+// Ten rows, too.
+func.func @mask_grad_rows(%g: tensor<2x5x3xf32>, %m: tensor<1x3xi8>) {
+  // expected-error@+2 {{'tinytrain.mask_grad' op expects a mask of 2x3 bytes for 'tensor<2x5x3xf32>', got 'tensor<1x3xi8>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = tinytrain.mask_grad %g, %m : (tensor<2x5x3xf32>, tensor<1x3xi8>) -> tensor<2x5x3xf32>
+  return
+}
+
+// -----
+
+func.func @mask_grad_channels(%g: tensor<8x3xf32>, %m: tensor<1x4xi8>) {
+  // expected-error@+2 {{'tinytrain.mask_grad' op expects a mask of 1x3 bytes for 'tensor<8x3xf32>', got 'tensor<1x4xi8>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = tinytrain.mask_grad %g, %m : (tensor<8x3xf32>, tensor<1x4xi8>) -> tensor<8x3xf32>
+  return
+}
+
+// -----
+
+func.func @mask_grad_element(%g: tensor<8x3xf32>, %m: tensor<1x3xi32>) {
+  // expected-error@+2 {{'tinytrain.mask_grad' op expects a mask of 1x3 bytes for 'tensor<8x3xf32>', got 'tensor<1x3xi32>'}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = tinytrain.mask_grad %g, %m : (tensor<8x3xf32>, tensor<1x3xi32>) -> tensor<8x3xf32>
+  return
+}
+
+// -----
+
+func.func @mask_grad_scalar(%g: tensor<f32>, %m: tensor<1x1xi8>) {
+  // expected-error@+2 {{'tinytrain.mask_grad' op expects a gradient with channels, got a scalar}}
+  // expected-error@+1 {{failed to infer returned types}}
+  %0 = tinytrain.mask_grad %g, %m : (tensor<f32>, tensor<1x1xi8>) -> tensor<f32>
+  return
+}
+
+// -----
+
 func.func @softmax_grad_shapes(%g: tensor<4xf32>, %y: tensor<8xf32>) {
   // expected-error@+2 {{'tinytrain.softmax_grad' op expects operands of one shape, got 'tensor<4xf32>' and 'tensor<8xf32>'}}
   // expected-error@+1 {{failed to infer returned types}}

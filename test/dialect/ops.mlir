@@ -83,6 +83,25 @@ func.func @elementwise(%x: tensor<4x8xf32>, %z: tensor<4x8xf32>, %v: tensor<8xf3
   return %11 : tensor<4x8xf32>
 }
 
+// A mask has a byte for eight rows of a channel; all dimensions of a gradient but the last are
+// its rows.
+// CHECK-LABEL: func.func @masks
+// GENERIC-LABEL: sym_name = "masks"
+func.func @masks(%x: tensor<20x8xf32>, %g: tensor<4x5x8xf32>) -> tensor<4x5x8xf32> {
+  // CHECK-NEXT: [[BITS:%.+]] = tinytrain.clamp_mask {{.*}} {max = 6.000000e+00 : f32, min = 0.000000e+00 : f32} : (tensor<20x8xf32>) -> tensor<3x8xi8>
+  // GENERIC: "tinytrain.clamp_mask"
+  %0 = tinytrain.clamp_mask %x {min = 0.0 : f32, max = 6.0 : f32} : (tensor<20x8xf32>) -> tensor<3x8xi8>
+  // CHECK-NEXT: [[Y:%.+]] = tinytrain.mask_grad {{.*}}, [[BITS]] : (tensor<4x5x8xf32>, tensor<3x8xi8>) -> tensor<4x5x8xf32>
+  // GENERIC: "tinytrain.mask_grad"
+  %1 = tinytrain.mask_grad %g, %0 : (tensor<4x5x8xf32>, tensor<3x8xi8>) -> tensor<4x5x8xf32>
+  // CHECK-NEXT: tinytrain.clamp_mask {{.*}} {inclusive, max = 1.000000e+00 : f32, min = -1.000000e+00 : f32}
+  // GENERIC: "tinytrain.clamp_mask"
+  // GENERIC-SAME: inclusive
+  %2 = tinytrain.clamp_mask %x {min = -1.0 : f32, max = 1.0 : f32, inclusive} : (tensor<20x8xf32>) -> tensor<3x8xi8>
+  %3 = tinytrain.mask_grad %1, %2 : (tensor<4x5x8xf32>, tensor<3x8xi8>) -> tensor<4x5x8xf32>
+  return %3 : tensor<4x5x8xf32>
+}
+
 // CHECK-LABEL: func.func @pooling
 // GENERIC-LABEL: sym_name = "pooling"
 func.func @pooling(%x: tensor<1x8x8x4xf32>, %g: tensor<1x4x4x4xf32>)

@@ -15,7 +15,7 @@ import pytest
 import torch
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
-from models import tiny_net
+from networks import tiny_net
 from torch import nn
 
 import tinytrain_mlir as tt
@@ -218,10 +218,12 @@ def test_the_timeline_is_the_arena(programs: Programs) -> None:
         for b in memory.timeline[:i]:
             alive = a.function == b.function and a.first <= b.last and b.first <= a.last
             apart = a.offset + a.bytes <= b.offset or b.offset + b.bytes <= a.offset
-            assert apart or not alive, f"{a} overlaps {b}"
-    function, _, live = memory.peak
-    assert function in ("infer", "step")
-    assert sum(b.bytes for b in live) <= memory.arena_bytes
+            # A kernel's result may overlap an operand that dies there.
+            hands_over = a.last == b.first or b.last == a.first
+            assert apart or not alive or hands_over, f"{a} overlaps {b}"
+    peak = memory.peak
+    assert peak is not None and peak.function in ("infer", "step")
+    assert peak.live_bytes <= peak.used_bytes <= memory.arena_bytes
 
 
 # Files
@@ -232,7 +234,12 @@ def test_save(programs: Programs, target: str, tmp_path: Path) -> None:
     program = programs(target)
     assert program.save(tmp_path / "a" / "b") == tmp_path / "a" / "b"
     folder = tmp_path / "a" / "b"
-    assert sorted(f.name for f in folder.iterdir()) == ["libtiny.a", "memory.json", "tiny.h"]
+    assert sorted(f.name for f in folder.iterdir()) == [
+        "libtiny.a",
+        "memory.json",
+        "report.html",
+        "tiny.h",
+    ]
     members = archive_members((folder / "libtiny.a").read_bytes())
     assert members["tiny.o"] == program.compiled.object
     assert global_symbols(members["tiny_mem.o"]) == ALLOWED
@@ -243,7 +250,7 @@ def test_save(programs: Programs, target: str, tmp_path: Path) -> None:
         assert memory[key] == getattr(program.memory, key)
     assert len(memory["timeline"]) == len(program.memory.timeline)
     program.save(folder)  # again, over the old files
-    assert len(list(folder.iterdir())) == 3
+    assert len(list(folder.iterdir())) == 4
 
 
 def test_save_is_all_or_nothing(
@@ -343,7 +350,7 @@ def test_a_budget_that_is_exceeded(
         tt.compile(graph, target="cortex-m7", budget=tt.Budget(sram="1KB"))
     message = str(error.value)
     assert "over its budget of 1024" in message and "peak is at op" in message
-    assert "memref" in message and "bytes)" in message
+    assert "2x8x8x8xf32" in message and "bytes)" in message
     with pytest.raises(BudgetError, match=r"bytes of flash, over its budget of 100"):
         tt.compile(graph, target="cortex-m7", budget=tt.Budget(flash=100))
     with pytest.raises(ConfigError, match="256KB"):

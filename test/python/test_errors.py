@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import networks
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from click.testing import CliRunner
-from models import mlp
+from networks import mlp
 from torch import nn
 
 import tinytrain_mlir as tt
@@ -382,7 +383,7 @@ def test_command_line_errors(
     saved: str, arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    here = Path(__file__).with_name("models.py")
+    here = networks.__file__
     filled = [a.format(net=saved, here=here) for a in arguments]
     done = CliRunner().invoke(main, ["compile", *filled, "--out", "out"])
     assert done.exit_code == 1

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import networks
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given
 from hypothesis import strategies as st
-from models import MobileNetV2, ResNet, SmallCNN, mlp
+from networks import MobileNetV2, ResNet, SmallCNN, mlp
 from numpy_builder import NumpyBuilder
 from torch import nn
 
@@ -277,7 +277,7 @@ def test_small_cnn() -> None:
     names = ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc.weight", "fc.bias"]
     assert list(builder.parameters) == names
     file, line, _, scope = builder.locations[0]
-    assert (file, scope) == (str(Path(__file__).with_name("models.py")), "conv1")
+    assert (file, scope) == (networks.__file__, "conv1")
     assert line > 0
 
 

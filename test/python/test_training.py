@@ -1,29 +1,21 @@
-"""Training runs against PyTorch: networks, optimizers, and what is trained.
-
-PyTorch trains in float64 from the same start. Networks at random start are chaotic: where a value
-lies within rounding of a ReLU's corner, its gradient comes or goes, in PyTorch's own f32 too. So
-learning rates are small. At each step the loss is within 1e-4 (relative). At the end every
-parameter is within 1e-3 of its largest value (at least 0.01), and what training changed of the
-network is within 2 % (L2 norm; 10 % for each parameter, plus the rounding of f32 at each step): a
-wrong gradient cannot hide behind a small learning rate.
-"""
+"""Training runs against PyTorch: networks, optimizers, and what is trained."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
 from conftest import calibrate, fuse_bn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import MobileNetV2, ResNet, SmallCNN, mlp, tiny_net
+from networks import MobileNetV2, ResNet, SmallCNN, mlp, tiny_net
 from torch import nn
+from training import train_both
 
 import tinytrain_mlir as tt
 
@@ -48,83 +40,6 @@ def mobilenet_96() -> tuple[nn.Module, tuple[int, ...]]:
 
 def perceptron() -> tuple[nn.Module, tuple[int, ...]]:
     return mlp([20, 33, 16, 10]), (20,)
-
-
-def train_both(
-    network: tuple[nn.Module, tuple[int, ...]],
-    *,
-    batch: int = 1,
-    steps: int = 8,
-    lr: float = 1e-3,
-    rates: Sequence[float | None] | None = None,
-    momentum: float = 0.0,
-    weight_decay: float = 0.0,
-    loss: str = "cross_entropy",
-    update: Any = None,
-    trained: Callable[[str], bool] = lambda name: True,
-    target: str = "host",
-) -> None:
-    """Trains a network with PyTorch and with the compiler, and compares.
-
-    Args:
-        network: the model in eval mode and the shape of one input.
-        rates: learning rate given to each step; None leaves it as it is.
-        trained: what `update` should train, by parameter name.
-    """
-    model, shape = network
-    reference = fuse_bn(model).double()
-    for name, parameter in reference.named_parameters():
-        parameter.requires_grad_(trained(name))
-    learnable = [p for p in reference.parameters() if p.requires_grad]
-    sgd = torch.optim.SGD(
-        learnable or [torch.zeros(1)], lr, momentum=momentum, weight_decay=weight_decay
-    )
-    program = tt.compile(
-        model,
-        torch.zeros(batch, *shape),
-        loss=loss,
-        optimizer=tt.SGD(lr, momentum, weight_decay),
-        update=update,
-        target=target,
-    )
-    start = {n: p.detach().clone().numpy() for n, p in reference.named_parameters()}
-    with program.load() as session:
-        before = session.parameters()
-        assert set(before) == set(start)
-        for step, rate in enumerate(rates if rates is not None else [None] * steps):
-            x = torch.randn(batch, *shape)
-            output = reference(x.double())
-            if loss == "mse":
-                y = torch.randn(output.shape)
-                value = F.mse_loss(output, y.double())
-            else:
-                y = torch.randint(10, (batch,))
-                value = F.cross_entropy(output, y)
-            if rate is not None:
-                sgd.param_groups[0]["lr"] = rate
-            if learnable:
-                sgd.zero_grad()
-                value.backward()
-                sgd.step()
-            got = session.step(x, y, lr=rate)
-            assert got == pytest.approx(value.item(), rel=1e-4), f"loss of step {step}"
-        after = session.parameters()
-    errors = [(0.0, 0.0)]
-    for name, parameter in reference.named_parameters():
-        wanted = parameter.detach().numpy()
-        if not trained(name):
-            np.testing.assert_array_equal(after[name], before[name], err_msg=name)
-            continue
-        largest = max(np.abs(wanted).max(), 0.01)
-        assert np.abs(after[name] - wanted).max() <= 1e-3 * largest, name
-        change = wanted - start[name]
-        rounding = 1e-7 * steps * np.sqrt(wanted.size) * largest
-        error = np.linalg.norm(after[name].astype(np.float64) - before[name] - change)
-        norm = np.linalg.norm(change)
-        assert error <= 0.1 * norm + rounding, f"change of {name}"
-        errors.append((float(max(error - rounding, 0.0)), float(norm)))
-    error, norm = (np.linalg.norm(column) for column in zip(*errors, strict=True))
-    assert error <= 0.02 * norm, "change of all parameters"
 
 
 # Networks

@@ -9,7 +9,15 @@
 //
 // 68 bytes together.
 
-// CHECK: module attributes {tinytrain.arena_bytes = 0 : i64, tinytrain.buffers = [], tinytrain.parameters = [
+// A call that writes what is updated belongs to the update; of a function whose body is not
+// known, every operand counts as written, but for what its callers do not update: nothing in
+// @predict.
+//
+// CHECK: module attributes {tinytrain.arena_bytes = 0 : i64, tinytrain.buffers = [], tinytrain.ops = [
+// CHECK-SAME: {function = "step", {{[^}]*}}, number = 0 : i64, phase = "update", writes = ["w", "w.velocity"]}
+// CHECK-SAME: {function = "step", {{[^}]*}}, number = 1 : i64, phase = "update", writes = ["w"]}
+// CHECK-SAME: {function = "predict", {{[^}]*}}, number = 0 : i64, phase = "forward", writes = []}]
+// CHECK-SAME: tinytrain.parameters = [
 // CHECK-SAME: {bytes = 20 : i64, name = "w", offset = 0 : i64, type = memref<5xf32>}
 // CHECK-SAME: {bytes = 4 : i64, name = "learning_rate", offset = 32 : i64, type = memref<f32>}
 // CHECK-SAME: {bytes = 20 : i64, name = "w.velocity", offset = 48 : i64, type = memref<5xf32>}

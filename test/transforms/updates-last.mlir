@@ -1,5 +1,5 @@
 // The conventional order, for comparison: all gradients, then all updates, unfused.
-// RUN: tinytrain-opt %s --tinytrain-apply-optimizer=updates-last --tinytrain-fuse-ops=fuse-updates=false | FileCheck %s
+// RUN: tinytrain-opt %s --tinytrain-apply-optimizer=updates-last --tinytrain-fuse-ops=fuse=false | FileCheck %s
 
 // CHECK-LABEL: func.func @step
 // CHECK: tinytrain.kernel label "reduce_sum"

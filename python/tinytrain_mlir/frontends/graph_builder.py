@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -26,16 +26,18 @@ V = TypeVar("V", bound=Value)
 
 @dataclass(frozen=True)
 class ParamLayout:
-    """How a parameter array of the framework becomes the array of the graph: reshape, transpose, reshape.
+    """How a parameter array of the framework becomes the array of the graph: reshape, transpose, reshape, reorder.
 
     ``torch_shape`` → reshape(``view``) → transpose(``permutation``) → reshape(``ir_shape``); all four hold the same
-    number of elements, so the map is a bijection and `to_torch` undoes `to_ir` exactly.
+    number of elements, so the map is a bijection and `to_torch` undoes `to_ir` exactly. ``order`` is empty, or holds
+    for each dim of ``ir_shape`` the entries in their new order, ``()`` for a dim that stays as it is.
     """
 
     torch_shape: Shape
     view: Shape
     permutation: tuple[int, ...]
     ir_shape: Shape
+    order: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         size = math.prod(self.torch_shape)
@@ -43,6 +45,11 @@ class ParamLayout:
             raise ValueError(f"layout changes the number of elements: {self}")
         if sorted(self.permutation) != list(range(len(self.view))):
             raise ValueError(f"{self.permutation} is not a permutation of the dims of {self.view}")
+        if self.order and len(self.order) != len(self.ir_shape):
+            raise ValueError(f"expected {len(self.ir_shape)} orders, got {len(self.order)}")
+        for entries, dim in zip(self.order, self.ir_shape, strict=False):
+            if entries and sorted(entries) != list(range(dim)):
+                raise ValueError(f"an order is no permutation of the {dim} entries of its dim")
 
     @staticmethod
     def identity(shape: Sequence[int]) -> ParamLayout:
@@ -62,6 +69,8 @@ class ParamLayout:
 
     def reshape(self, shape: Sequence[int]) -> ParamLayout:
         """This layout followed by a reshape."""
+        if self.order:
+            raise ValueError("a reordered layout cannot be reshaped")
         dims = tuple(shape)
         if not self.is_permuted:
             return ParamLayout(self.torch_shape, dims, tuple(range(len(dims))), dims)
@@ -69,21 +78,35 @@ class ParamLayout:
 
     def permute(self, permutation: Sequence[int]) -> ParamLayout | None:
         """This layout followed by a transpose, or None where a reshape in between makes that inexpressible."""
-        if self.ir_shape != self.permuted_shape:
+        if self.ir_shape != self.permuted_shape or self.order:
             return None
         composed = tuple(self.permutation[d] for d in permutation)
         return ParamLayout(
             self.torch_shape, self.view, composed, tuple(self.view[d] for d in composed)
         )
 
+    def reorder(self, order: Sequence[Sequence[int]]) -> ParamLayout:
+        """This layout followed by a new order of the entries of each dim."""
+        before = self.order or ((),) * len(self.ir_shape)
+        composed = []
+        for dim, old, new in zip(self.ir_shape, before, order, strict=True):
+            entries = tuple(old[i] for i in new) if old else tuple(new)
+            composed.append(() if entries == tuple(range(dim)) else entries)
+        return replace(self, order=tuple(composed) if any(composed) else ())
+
     def to_ir(self, array: Array) -> Array:
         """The graph's array for a framework array of shape ``torch_shape``."""
-        return np.ascontiguousarray(array.reshape(self.view).transpose(self.permutation)).reshape(
-            self.ir_shape
-        )
+        result = np.ascontiguousarray(array.reshape(self.view).transpose(self.permutation))
+        result = result.reshape(self.ir_shape)
+        for dim, entries in enumerate(self.order):
+            result = result.take(entries, dim) if entries else result
+        return result
 
     def to_torch(self, array: Array) -> Array:
         """The framework's array for a graph array of shape ``ir_shape``."""
+        array = array.reshape(self.ir_shape)
+        for dim, entries in enumerate(self.order):
+            array = array.take(np.argsort(entries), dim) if entries else array
         inverse = tuple(int(d) for d in np.argsort(self.permutation))
         return np.ascontiguousarray(array.reshape(self.permuted_shape).transpose(inverse)).reshape(
             self.torch_shape

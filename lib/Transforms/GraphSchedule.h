@@ -1,0 +1,20 @@
+//===- GraphSchedule.h - A graph's ops as a scheduling problem --------*- C++ -*-===//
+
+#ifndef TINYTRAIN_LIB_TRANSFORMS_GRAPHSCHEDULE_H
+#define TINYTRAIN_LIB_TRANSFORMS_GRAPHSCHEDULE_H
+
+#include "lib/Transforms/ScheduleSearch.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace tinytrain {
+
+/// The ops of a function on tensors as tasks, in the order of `ops`. Views, constants,
+/// arguments and updates in place have no buffer; an update follows all other readers of what
+/// it overwrites. With `inPlace` an elementwise result takes over an operand that dies.
+ScheduleProblem describeSchedule(mlir::func::FuncOp func, llvm::ArrayRef<mlir::Operation *> ops,
+                                 bool inPlace);
+
+} // namespace tinytrain
+
+#endif // TINYTRAIN_LIB_TRANSFORMS_GRAPHSCHEDULE_H
