@@ -101,17 +101,19 @@ def networks(draw: Any) -> Network:
 def policies(draw: Any, model: nn.Module) -> Policy:
     """For each parameter True, False, a fraction, or the first channels; not False for all."""
     axes = channel_axes(model)
+    flattens = any(isinstance(module, nn.Flatten) for module in model.modules())
     policy: Policy = {}
     for name, parameter in model.named_parameters():
-        channels = st.integers(1, parameter.shape[axes[name]])
-        policy[name] = draw(
-            st.one_of(
-                st.just(True),
-                st.just(False),
-                st.sampled_from([0.125, 0.3, 0.5, 0.75, 1.0]),
-                channels.map(lambda count: tuple(range(count))),
-            )
-        )
+        choices: list[st.SearchStrategy[Any]] = [
+            st.just(True),
+            st.just(False),
+            st.sampled_from([0.125, 0.3, 0.5, 0.75, 1.0]),
+        ]
+        # The features of a flattened image cannot be chosen one by one.
+        if not (flattens and parameter.ndim == 2):
+            channels = st.integers(1, parameter.shape[axes[name]])
+            choices.append(channels.map(lambda count: tuple(range(count))))
+        policy[name] = draw(st.one_of(choices))
     if not any(policy.values()):
         policy[draw(st.sampled_from(sorted(policy)))] = True
     return policy
