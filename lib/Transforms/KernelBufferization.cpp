@@ -77,8 +77,12 @@ struct BufferizeGraph : tinytrain::impl::BufferizeGraphBase<BufferizeGraph> {
     OneShotBufferizationOptions options;
     options.bufferizeFunctionBoundaries = true;
     options.setFunctionBoundaryTypeConversion(LayoutMapOption::IdentityLayoutMap);
-    options.opFilter.denyOperation(
-        [](Operation *op) { return op->getParentOfType<KernelOp>() != nullptr; });
+    // Nor a kernel that is bufferized already: its region still speaks of tensors, and it may
+    // stand at the address of an op on the list of those to check.
+    options.opFilter.denyOperation([](Operation *op) {
+      return op->getParentOfType<KernelOp>() != nullptr ||
+             (isa<KernelOp>(op) && llvm::none_of(op->getOperandTypes(), llvm::IsaPred<TensorType>));
+    });
     BufferizationState state;
     if (failed(runOneShotModuleBufferize(getOperation(), options, state)))
       signalPassFailure();
