@@ -4,8 +4,9 @@
 Programs for the Cortex-M7, f32, batch 1. "conventional" computes all gradients before the first
 update, op by op; "reordered" only orders ops by memory; "everything" also fuses, splits expansions,
 works in place, lets buffers overlap and keeps masks. "ratio" is conventional over everything;
-"arena" is that of everything alone, "of bound" what it is of its plan's lower bound. Figures to
-compare with, for int8, stand below each network.
+then the arenas alone, conventional and of everything, and what the latter is of its plan's lower
+bound. "full/arena" is the conventional arena of the full update over this arena. Figures to compare
+with, for int8, stand below each network.
 
     python benchmarks/memory.py --network mbv2-w0.35 --policy 99kb
 
@@ -71,7 +72,8 @@ class Row:
     """One network with one policy, in KiB: arena and trained parameters.
 
     Attributes:
-        arena: of `everything`, without parameters.
+        arena_before: of `conventional`, without parameters.
+        arena: of `everything`.
         bound: that arena over the plan's lower bound.
     """
 
@@ -80,6 +82,7 @@ class Row:
     conventional: float
     reordered: float
     everything: float
+    arena_before: float
     arena: float
     bound: float
 
@@ -109,13 +112,14 @@ def measure(network: str, policy: str, model: Any, x: Any, update: UpdatePolicy)
         return tt.compile(model, x, update=update, target="cortex-m7", **options)
 
     only_reorder = dataclasses.replace(tt.MemoryPasses.none(), reorder=True)
-    everything = program()
+    conventional, everything = program(reorder=False), program()
     return Row(
         network,
         policy,
-        conventional=_sram(program(reorder=False)),
+        conventional=_sram(conventional),
         reordered=_sram(program(passes=only_reorder)),
         everything=_sram(everything),
+        arena_before=conventional.memory.arena_bytes / KIB,
         arena=everything.memory.arena_bytes / KIB,
         bound=_bound_ratio(everything),
     )
@@ -143,15 +147,27 @@ def render(rows: list[Row]) -> Table:
     table = Table(title="Arena + trained parameters, KiB: f32, cortex-m7, batch 1")
     for column in ("network", "policy"):
         table.add_column(column, no_wrap=True)
-    for column in ("conventional", "reordered", "everything", "ratio", "arena", "of bound"):
+    for column in (
+        "conventional",
+        "reordered",
+        "everything",
+        "ratio",
+        "arena before",
+        "arena",
+        "of bound",
+        "full/arena",
+    ):
         table.add_column(column, justify="right", no_wrap=True)
     for network in dict.fromkeys(row.network for row in rows):
         table.add_section()
+        fulls = (r.arena_before for r in rows if (r.network, r.policy) == (network, "full"))
+        full = next(fulls, None)
         for row in rows:
             if row.network == network:
                 sizes = (row.conventional, row.reordered, row.everything)
                 figures = [f"{size:.1f}" for size in sizes]
-                figures += [f"{row.ratio:.2f}", f"{row.arena:.1f}", f"{row.bound:.3f}"]
+                figures += [f"{row.ratio:.2f}", f"{row.arena_before:.1f}", f"{row.arena:.1f}"]
+                figures += [f"{row.bound:.3f}", f"{full / row.arena:.2f}" if full else ""]
                 table.add_row(network, row.policy, *figures)
         for name, what, anchor in ANCHORS:
             if name == network:
@@ -166,7 +182,7 @@ def render(rows: list[Row]) -> Table:
 def main(networks: tuple[str, ...], policies: tuple[str, ...], file: Path | None) -> None:
     """Runs the benchmark."""
     console = Console()
-    console.width = max(console.width, 110)
+    console.width = max(console.width, 150)
     if not published.present() and (set(networks or NETWORKS) & set(published.NETWORKS)):
         console.print(f"skipped the published networks: {published.WHY_ABSENT}")
     rows = []

@@ -65,6 +65,10 @@ inline int64_t bytesOf(mlir::ShapedType type) {
   return type.getNumElements() * llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
 }
 
+inline int64_t bytesOf(mlir::Value value) {
+  return bytesOf(mlir::cast<mlir::ShapedType>(value.getType()));
+}
+
 /// Strides, padding and dilations of a 2-D window; `kernel` counts elements.
 struct Window2D {
   int64_t kernel[2], stride[2], padLow[2], padHigh[2], dilation[2];

@@ -93,25 +93,26 @@ void buildTrainingGraph(OpPassManager &pm, const TrainingGraphOptions &options) 
 
 /// Graph -> kernels of linalg on tensors, each with its destination.
 void buildKernelGraph(OpPassManager &pm, const KernelGraphOptions &options) {
-  // 0. The frozen part of a partly trained parameter is a constant.
+  // 1. The frozen part of a partly trained parameter is a constant.
   if (options.detach)
     pm.addPass(createDetachFrozenParts());
   OpPassManager &func = pm.nest<func::FuncOp>();
-  // 1. What runs as one loop nest.
+  // 2. What runs as one loop nest.
   func.addPass(createFuseOps({options.fuse}));
+  // 3. No expansion as a whole where nothing else is as large.
   if (options.split)
     func.addPass(createSplitChannels());
-  // 2. Structured ops, inside kernels and outside.
+  // 4. Structured ops, inside kernels and outside.
   func.addPass(createConvertTinyTrainToLinalg());
   func.addPass(createCSEPass());
-  // 3. What is still outside gets a kernel of its own.
+  // 5. What is still outside gets a kernel of its own.
   func.addPass(createFormKernels());
-  // 4. The order of least peak memory.
+  // 6. The order of least peak memory.
   ReorderOpsOptions reorder;
   reorder.inPlace = options.inPlace;
   if (options.reorder)
     func.addPass(createReorderOps(reorder));
-  // 5. In place where that is legal.
+  // 7. In place where that is legal.
   func.addPass(createAssignDestinations({options.inPlace}));
 }
 

@@ -199,7 +199,7 @@ void FuseOps::outline(Group &group) {
                        [&](Operation *user) { return !llvm::is_contained(group.members, user); }))
         results.push_back(result);
       else
-        numBytes += bytesOf(cast<ShapedType>(result.getType()));
+        numBytes += bytesOf(result);
     }
   }
   OpBuilder b(group.place);

@@ -67,7 +67,7 @@ ScheduleProblem tinytrain::describeSchedule(func::FuncOp func, ArrayRef<Operatio
           updates.contains(result))
         continue;
       bufferNumber[result] = problem.buffers.size();
-      problem.buffers.push_back({bytesOf(cast<ShapedType>(result.getType())), unsigned(i), {}});
+      problem.buffers.push_back({bytesOf(result), unsigned(i), {}});
     }
   }
   problem.overwrites.resize(ops.size());

@@ -3,12 +3,26 @@
 #include "lib/Transforms/InPlace.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 
 using namespace mlir;
 using namespace tinytrain;
 
 bool tinytrain::isView(Operation *op) {
   return isa<ReshapeOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op);
+}
+
+bool tinytrain::isBufferView(Operation *op) {
+  return isa<memref::CastOp, memref::ExpandShapeOp, memref::CollapseShapeOp>(op);
+}
+
+Value tinytrain::bufferBehind(Value value) {
+  while (Operation *def = value.getDefiningOp()) {
+    if (!isBufferView(def))
+      break;
+    value = def->getOperand(0);
+  }
+  return value;
 }
 
 /// True if the kernel reads `arg` only at the index it then writes.

@@ -23,6 +23,8 @@ struct PackClampMasks : tinytrain::impl::PackClampMasksBase<PackClampMasks> {
     func::FuncOp func = getOperation();
     if (func.isExternal())
       return;
+    masks.clear();
+    released.clear();
     Operation *lastForward = findLastForwardOp(func);
     for (ClampGradOp op : llvm::to_vector(func.front().getOps<ClampGradOp>())) {
       auto kept = cast<TypedValue<RankedTensorType>>(op.getResult());
@@ -60,7 +62,25 @@ private:
   }
 
   void pack(ClampGradOp op, TypedValue<RankedTensorType> kept) {
-    OpBuilder b(&getContext());
+    auto interval =
+        ArrayAttr::get(&getContext(), {op.getMinAttr(), op.getMaxAttr(),
+                                       BoolAttr::get(&getContext(), op.getInclusive())});
+    // Whatever the number of masks, the activation is no longer kept.
+    if (released.insert(kept).second)
+      numBytes += bytesOf(kept);
+    Value &mask = masks[{kept, interval}];
+    if (!mask) {
+      mask = createMask(op, kept);
+      ++numMasks;
+      numBytes -= bytesOf(mask);
+    }
+    OpBuilder b(op);
+    op.replaceAllUsesWith(MaskGradOp::create(b, op.getLoc(), op.getGrad(), mask).getResult());
+    op.erase();
+  }
+
+  static Value createMask(ClampGradOp op, TypedValue<RankedTensorType> kept) {
+    OpBuilder b(op.getContext());
     b.setInsertionPointAfterValue(kept);
     Location loc = kept.getLoc();
     RankedTensorType type = kept.getType();
@@ -70,14 +90,12 @@ private:
     Value flat = kept;
     if (rows != type)
       flat = ReshapeOp::create(b, loc, rows, kept);
-    Value mask = ClampMaskOp::create(b, loc, flat, op.getMin(), op.getMax(), op.getInclusive());
-    b.setInsertionPoint(op);
-    Value result = MaskGradOp::create(b, op.getLoc(), op.getGrad(), mask);
-    op.replaceAllUsesWith(result);
-    op.erase();
-    ++numMasks;
-    numBytes += bytesOf(type) - bytesOf(cast<ShapedType>(mask.getType()));
+    return ClampMaskOp::create(b, loc, flat, op.getMin(), op.getMax(), op.getInclusive());
   }
+
+  /// By activation and interval.
+  DenseMap<std::pair<Value, Attribute>, Value> masks;
+  DenseSet<Value> released;
 };
 
 } // namespace

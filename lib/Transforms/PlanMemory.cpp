@@ -2,6 +2,7 @@
 
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
+#include "lib/Transforms/InPlace.h"
 #include "lib/Transforms/MemoryPlanner.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -67,21 +68,6 @@ private:
 };
 
 } // namespace
-
-/// True for views that start where their buffer does.
-static bool isBufferView(Operation *op) {
-  return isa<memref::CastOp, memref::ExpandShapeOp, memref::CollapseShapeOp>(op);
-}
-
-/// What `value` is a view of.
-static Value sourceOf(Value value) {
-  while (Operation *def = value.getDefiningOp()) {
-    if (!isBufferView(def))
-      break;
-    value = def->getOperand(0);
-  }
-  return value;
-}
 
 /// True for an op at a function's top level that reads or writes memory, mostly a kernel's call.
 static bool isCall(Operation &op) {
@@ -162,11 +148,11 @@ void PlanMemory::collectOverlaps(FunctionPlan &plan) {
     if (!overlaps)
       continue;
     auto bufferAt = [&](int64_t operand) -> std::optional<unsigned> {
-      Value source = sourceOf(call->getOperand(operand));
+      Value source = bufferBehind(call->getOperand(operand));
       auto it = number.find(source);
       // As two operands it would be read in two ways.
       if (it == number.end() || llvm::count_if(call->getOperands(), [&](Value other) {
-                                  return sourceOf(other) == source;
+                                  return bufferBehind(other) == source;
                                 }) != 1)
         return std::nullopt;
       return it->second;
@@ -199,7 +185,7 @@ void PlanMemory::record(const FunctionPlan &plan) {
   for (auto [i, call] : llvm::enumerate(plan.calls)) {
     SmallVector<Attribute> updated;
     for (Value operand : call->getOperands())
-      if (auto arg = dyn_cast<BlockArgument>(sourceOf(operand)))
+      if (auto arg = dyn_cast<BlockArgument>(bufferBehind(operand)))
         for (StringRef key : {kParam, kState})
           if (auto param = func.getArgAttrOfType<StringAttr>(arg.getArgNumber(), key);
               param && func.getArgAttr(arg.getArgNumber(), kUpdated) && writes(call, operand))

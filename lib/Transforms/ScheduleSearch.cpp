@@ -139,7 +139,6 @@ private:
   /// No order runs a task with less than what it reads and writes.
   int64_t lowerBound() const {
     int64_t bound = 0;
-    State fresh(problem);
     SmallVector<int64_t> bytes(problem.numTasks(), 0);
     for (const auto &buffer : problem.buffers) {
       bytes[buffer.producer] += buffer.bytes;

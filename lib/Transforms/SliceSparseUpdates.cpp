@@ -40,7 +40,7 @@ struct SliceSparseUpdates : tinytrain::impl::SliceSparseUpdatesBase<SliceSparseU
       Value sliced = sliceProducer(gradient, *count);
       ret.setOperand(i, sliced);
       ++numSliced;
-      numBytes += bytesOf(type) - bytesOf(cast<ShapedType>(sliced.getType()));
+      numBytes += bytesOf(gradient) - bytesOf(sliced);
     }
     func.setFunctionType(
         FunctionType::get(&getContext(), func.getArgumentTypes(), ret.getOperandTypes()));

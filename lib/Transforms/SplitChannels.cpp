@@ -27,8 +27,6 @@ struct Pair {
   int64_t channels() { return cast<ShapedType>(result().getType()).getShape().back(); }
 };
 
-int64_t bytesOfValue(Value value) { return bytesOf(cast<ShapedType>(value.getType())); }
-
 /// The convolution of a kernel that holds nothing else but a chain of elementwise ops.
 Conv2DOp rootOf(KernelOp kernel) {
   if (kernel.getNumResults() != 1 || !kernel.getInits().empty())
@@ -97,10 +95,10 @@ struct SplitChannels : tinytrain::impl::SplitChannelsBase<SplitChannels> {
       if (whole <= others)
         continue;
       // The expansion's input lives on beside the result.
-      int64_t rest = profile[number[pair.expand]] - bytesOfValue(pair.expanded()) +
-                     bytesOfValue(pair.result());
+      int64_t rest =
+          profile[number[pair.expand]] - bytesOf(pair.expanded()) + bytesOf(pair.result());
       int64_t groups = chooseGroups(pair, rest, others);
-      if (rest + bytesOfValue(pair.expanded()) / groups < whole)
+      if (rest + bytesOf(pair.expanded()) / groups < whole)
         split(pair, groups);
     }
   }
@@ -112,7 +110,7 @@ private:
     constexpr int64_t kMinChannels = 4;
     int64_t groups = 1, channels = pair.channels();
     for (int64_t n = 2; n <= int64_t(maxGroups) && n * kMinChannels <= channels; ++n) {
-      if (rest + bytesOfValue(pair.expanded()) / groups <= goal)
+      if (rest + bytesOf(pair.expanded()) / groups <= goal)
         break;
       if (channels % n == 0)
         groups = n;
@@ -131,7 +129,7 @@ private:
       KernelOp depthwise = clonePart(b, pair.depthwise, first, size, expand.getResult(0));
       whole = writeInto(depthwise, whole, first);
     }
-    numBytes += bytesOfValue(pair.expanded()) / groups * (groups - 1);
+    numBytes += bytesOf(pair.expanded()) / groups * (groups - 1);
     ++numSplit;
     pair.result().replaceAllUsesWith(whole);
     pair.depthwise.erase();

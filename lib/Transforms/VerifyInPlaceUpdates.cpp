@@ -2,6 +2,7 @@
 
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
+#include "lib/Transforms/InPlace.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -32,7 +33,7 @@ struct VerifyInPlaceUpdates : tinytrain::impl::VerifyInPlaceUpdatesBase<VerifyIn
     };
     WalkResult result = func.walk([&](memref::CopyOp copy) {
       for (Value side : {copy.getSource(), copy.getTarget()})
-        if (auto arg = dyn_cast<BlockArgument>(source(side)))
+        if (auto arg = dyn_cast<BlockArgument>(bufferBehind(side)))
           if (func.getArgAttr(arg.getArgNumber(), kParam) ||
               func.getArgAttr(arg.getArgNumber(), kState)) {
             copy.emitOpError() << "copies the parameter '" << nameOf(arg.getArgNumber())
@@ -49,7 +50,7 @@ struct VerifyInPlaceUpdates : tinytrain::impl::VerifyInPlaceUpdatesBase<VerifyIn
       auto updated = func.getResultAttrOfType<IntegerAttr>(i, kUpdateOf);
       if (!updated)
         continue;
-      if (source(ret.getOperand(i)) != func.getArgument(updated.getInt())) {
+      if (bufferBehind(ret.getOperand(i)) != func.getArgument(updated.getInt())) {
         func.emitError() << "the new value of '" << nameOf(updated.getInt())
                          << "' is not in the parameter's own buffer";
         return signalPassFailure();
@@ -59,17 +60,6 @@ struct VerifyInPlaceUpdates : tinytrain::impl::VerifyInPlaceUpdatesBase<VerifyIn
         return signalPassFailure();
       ret->eraseOperand(i);
     }
-  }
-
-private:
-  /// The buffer behind casts and views.
-  static Value source(Value value) {
-    while (Operation *def = value.getDefiningOp()) {
-      if (!isa<memref::CastOp, memref::ExpandShapeOp, memref::CollapseShapeOp>(def))
-        break;
-      value = def->getOperand(0);
-    }
-    return value;
   }
 };
 

@@ -77,6 +77,8 @@ def compile(
         raise ConfigError(f"expected precision 'f32', got {precision!r}")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ConfigError(f"expected a name that is a C identifier, got {name!r}")
+    if passes is not None and not reorder:
+        raise ConfigError("expected reorder=False or passes=, not both: passes= says it all")
     target_info = lookup_target(target)
     graph = import_model(model, example_inputs)
     if "learning_rate" in graph.parameters:

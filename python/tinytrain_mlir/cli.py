@@ -18,6 +18,7 @@ from .errors import ConfigError, TinyTrainError
 if TYPE_CHECKING:
     from .config import Policy, Selection
     from .program import Program
+    from .runtime.launch import Emulator
 
 
 class _Group(click.Group):
@@ -253,7 +254,7 @@ def compile_command(out: Path, **options: Any) -> None:
 @click.option(
     "--emulator", type=click.Choice(["auto", "unicorn", "qemu"]), default="auto", show_default=True
 )
-def run(data: Path | None, steps: int, emulator: str, **options: Any) -> None:
+def run(data: Path | None, steps: int, emulator: Emulator, **options: Any) -> None:
     """Train MODEL for some steps, on the host or in an emulator.
 
     Without --data the input is random: good for instruction counts, not for learning.
@@ -281,7 +282,7 @@ def run(data: Path | None, steps: int, emulator: str, **options: Any) -> None:
     if len(xs) < batch or len(xs) != len(ys):
         raise ConfigError(f"expected at least {batch} samples and as many labels, got {len(xs)}")
     _print_memory(program)
-    with program.load(emulator=emulator) as session:  # type: ignore[arg-type]
+    with program.load(emulator=emulator) as session:
         for i in range(steps):
             start = i * batch % (len(xs) - batch + 1)
             loss = session.step(xs[start : start + batch], ys[start : start + batch])
@@ -306,7 +307,8 @@ def report(html: Path | None, plot: Path | None, stack: bool, **options: Any) ->
     """Show what MODEL's memory is used for: sections, tensors at the peak, passes."""
     from rich.console import Console
 
-    from .report import MemoryReport, check_plot, write_file
+    from .files import write_file
+    from .report import MemoryReport, check_plot
 
     if plot is not None:
         check_plot(plot)
@@ -315,7 +317,7 @@ def report(html: Path | None, plot: Path | None, stack: bool, **options: Any) ->
     program = _compile(**options)
     result = MemoryReport(program.memory, _stack_bytes(program) if stack else None)
     if html is not None:
-        write_file(html, result.to_html().encode())
+        write_file(html, result.to_html().encode(), make_folder=True)
     if plot is not None:
         result.plot(plot)
     Console().print(result)

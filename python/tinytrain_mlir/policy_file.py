@@ -17,9 +17,7 @@ parameter holds) and tte (with n_bias_update, weight_idx and ratio).
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,7 @@ from .config import (
     check_rule,
 )
 from .errors import ConfigError
+from .files import write_file
 
 VERSION = 1
 
@@ -59,18 +58,12 @@ def save_policy(policy: Policy, path: str | Path) -> None:
         rules = {name: check_rule(name, rule) for name, rule in policy.rules.items()}
         fields["rules"] = {name: _rule_to_json(rule) for name, rule in rules.items()}
     else:
-        fields |= asdict(policy)  # type: ignore[call-overload]
+        fields |= {name: getattr(policy, name) for name in _FIELDS.get(kind, {})}
     try:
         data = _text(fields).encode()
     except (TypeError, ValueError) as error:
         raise ConfigError(f"cannot save {policy}: {error}") from error
-    try:
-        with tempfile.TemporaryDirectory(prefix=".tinytrain-", dir=path.parent) as scratch:
-            staged = Path(scratch) / path.name
-            staged.write_bytes(data)
-            staged.replace(path)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+    write_file(path, data)
 
 
 def load_policy(path: str | Path) -> Policy:

@@ -6,7 +6,6 @@ import importlib.util
 import io
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from .driver import Buffer, KernelCall
 from .errors import REPORT_HINT, ConfigError, MissingExtraError
+from .files import write_file
 from .memory import Memory, Moment
 
 if TYPE_CHECKING:
@@ -83,22 +83,6 @@ def check_plot(path: Path) -> None:
         raise ConfigError(f"expected a plot named *.png or *.svg, got '{path}'")
     if importlib.util.find_spec("matplotlib") is None:
         raise MissingExtraError(f"plots need matplotlib: {REPORT_HINT}")
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Writes a file, whole or not at all.
-
-    Raises:
-        ConfigError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".tinytrain-", dir=path.parent) as scratch:
-            staged = Path(scratch, path.name)
-            staged.write_bytes(data)
-            staged.replace(path)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 @dataclass(frozen=True)
@@ -228,7 +212,7 @@ class MemoryReport:
         """
         path = Path(path)
         check_plot(path)
-        write_file(path, self._draw(path.suffix.lower()[1:]))
+        write_file(path, self._draw(path.suffix.lower()[1:]), make_folder=True)
         return path
 
     def _draw(self, format: str) -> bytes:

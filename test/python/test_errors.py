@@ -74,6 +74,11 @@ def test_unknown_options() -> None:
         tt.compile(nn.Linear(4, 3), X, batch_size=3)  # type: ignore[call-arg]
 
 
+def test_passes_and_reorder_contradict() -> None:
+    with pytest.raises(errors.ConfigError, match=r"reorder=False or passes=, not both"):
+        tt.compile(nn.Linear(4, 3), X, reorder=False, passes=tt.MemoryPasses())
+
+
 @pytest.mark.parametrize("name", ["int", "for", "while", "float"])
 def test_c_keywords_are_fine_as_prefix(name: str) -> None:
     """`int_step` is no keyword."""

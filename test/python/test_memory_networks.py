@@ -8,6 +8,7 @@ compiled without any of the optimisations.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,8 @@ class Residual(nn.Module):
 
 
 def draw_activation(draw: Any) -> list[nn.Module]:
-    return draw(st.sampled_from([[], [nn.ReLU()], [nn.ReLU()], [nn.ReLU6()]]))  # type: ignore[no-any-return]
+    layers: list[nn.Module] = draw(st.sampled_from([[], [nn.ReLU()], [nn.ReLU()], [nn.ReLU6()]]))
+    return layers
 
 
 def draw_convolution(draw: Any, cin: int, cout: int, stride: int = 1) -> list[nn.Module]:
@@ -153,27 +155,99 @@ def test_trains_as_without_optimisations(data: st.DataObject) -> None:
     policy = data.draw(policies(model))
     sgd = data.draw(optimizers())
     batch = data.draw(st.sampled_from([1, 1, 3]))
-    classes = model[-1].out_features  # type: ignore[index]
+    with torch.no_grad():
+        classes = model(torch.zeros(1, *shape)).shape[1]
     images = [(torch.randn(batch, *shape), torch.randint(classes, (batch,))) for _ in range(4)]
     states = []
-    for reorder in (False, True):
+    for passes in (tt.MemoryPasses.none(), tt.MemoryPasses(detach=False), tt.MemoryPasses()):
         program = tt.compile(
-            model,
-            images[0][0],
-            optimizer=sgd,
-            update=tt.SparseUpdate(policy),
-            reorder=reorder,
+            model, images[0][0], optimizer=sgd, update=tt.SparseUpdate(policy), passes=passes
         )
         with program.load() as session:
             losses = [session.step(x, y) for x, y in images]
             states.append((program.memory, losses, session.parameters()))
-    (much, losses, wanted), (little, others, got) = states
+    (much, losses, wanted), (attached, *_), (little, *_) = states
     assert little.arena_bytes <= much.arena_bytes
-    assert little.param_bytes <= much.param_bytes
+    # Only the frozen part of a weight leaves the block of parameters.
+    assert little.param_bytes <= attached.param_bytes == much.param_bytes
+    for _, others, got in states[1:]:
+        np.testing.assert_allclose(others, losses, rtol=REORDER_TOLERANCE)
+        for name, value in wanted.items():
+            limit = REORDER_TOLERANCE * np.abs(value).max()
+            np.testing.assert_allclose(got[name], value, rtol=0, atol=limit, err_msg=name)
+
+
+class Block(nn.Module):
+    """Expansion, depthwise convolution and projection, with something for each pass to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(3, 24, 1)
+        self.depthwise = nn.Conv2d(24, 24, 3, 2, 1, groups=24)
+        self.project = nn.Conv2d(24, 8, 1)
+        self.last = nn.Conv2d(8, 8, 3, padding=1)
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Images [N, 3, H, W] to logits [N, 5]."""
+        y = nn.functional.relu6(self.depthwise(nn.functional.relu6(self.expand(x))))
+        y = self.project(y)
+        y = y + torch.relu(self.last(y))
+        logits: torch.Tensor = self.fc(y.mean((2, 3)))
+        return logits
+
+
+PASSES = [field.name for field in fields(tt.MemoryPasses)]
+BLOCK_RULES: dict[str, NeedsGrad] = {
+    "project.weight": 0.25,
+    "project.bias": True,
+    "last.*": True,
+    "fc.*": True,
+}
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_each_pass_saves_memory_and_changes_no_result(name: str) -> None:
+    model, images = Block(), [(torch.randn(1, 3, 16, 16), torch.tensor([i])) for i in range(3)]
+    states = []
+    # The expansion as a whole, so that its result has something to overlap.
+    start = tt.MemoryPasses(split=name != "overlap")
+    for passes in (start, replace(start, **{name: False})):
+        program = tt.compile(
+            model, images[0][0], update=tt.SparseUpdate(BLOCK_RULES), passes=passes
+        )
+        with program.load() as session:
+            losses = [session.step(x, y) for x, y in images]
+            states.append((program.memory, losses, session.parameters()))
+    (little, losses, wanted), (much, others, got) = states
+    assert little.sram_bytes <= much.sram_bytes
+    if name in ("detach", "fuse", "split", "overlap"):
+        assert little.sram_bytes < much.sram_bytes
     np.testing.assert_allclose(others, losses, rtol=REORDER_TOLERANCE)
-    for name, value in wanted.items():
+    for parameter, value in wanted.items():
         limit = REORDER_TOLERANCE * np.abs(value).max()
-        np.testing.assert_allclose(got[name], value, rtol=0, atol=limit, err_msg=name)
+        np.testing.assert_allclose(got[parameter], value, rtol=0, atol=limit, err_msg=parameter)
+
+
+@pytest.mark.parametrize("target", ["host", "cortex-m7", "cortex-a72"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 8])
+def test_masks_behind_strided_convolutions(channels: int, target: str) -> None:
+    """The bits of few channels, whose gradients run along pixels, some steps apart."""
+    network = nn.Sequential(
+        nn.Conv2d(2, channels, 1),
+        nn.ReLU(),
+        nn.Conv2d(channels, 8, 1, 2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(8 * 16, 4),
+    )
+    train_both(
+        (network, (2, 8, 8)),
+        steps=3,
+        update=tt.SparseUpdate({"*.bias": True}),
+        trained=lambda name: name.endswith(".bias"),
+        target=target,
+    )
 
 
 # Networks of the field

@@ -11,7 +11,7 @@ parameters or channels of one, is bit-identical to the start, whatever the optim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,8 +80,10 @@ def train_both(
     loss: str = "cross_entropy",
     update: Any = None,
     trained: Callable[[str], NeedsGrad] = lambda name: True,
+    masks: Mapping[str, Mask] | None = None,
     target: str = "host",
     tolerance: float = 0.02,
+    all_change: bool = False,
 ) -> None:
     """Trains a network with PyTorch and with the compiler, and compares.
 
@@ -89,7 +91,9 @@ def train_both(
         network: the model in eval mode and the shape of one input.
         rates: learning rate given to each step; None leaves it as it is.
         trained: what `update` should train, by parameter name.
+        masks: the same entry by entry, instead; what is not named is not trained.
         tolerance: error of what training changed, relative.
+        all_change: every parameter that is trained has to change.
     """
     model, shape = network
     reference = fuse_bn(model).double()
@@ -108,6 +112,8 @@ def train_both(
         name: trained_mask(
             p.shape, axes[name], trained(name), program.graph.parameters[name].layout
         )
+        if masks is None
+        else masks.get(name, np.zeros(p.shape, bool))
         for name, p in reference.named_parameters()
     }
     with program.load() as session:
@@ -116,6 +122,8 @@ def train_both(
         for step, rate in enumerate(rates if rates is not None else [None] * steps):
             x = torch.randn(batch, *shape)
             output = reference(x.double())
+            logits = output.detach().numpy()
+            np.testing.assert_allclose(session.infer(x), logits, rtol=1e-3, atol=1e-4)
             if loss == "mse":
                 y = torch.randn(output.shape)
                 value = F.mse_loss(output, y.double())
@@ -144,10 +152,11 @@ def train_both(
         largest = max(np.abs(wanted).max(), 0.01)
         assert np.abs(after[name] - wanted).max() <= 1e-3 * largest, name
         change = wanted - start[name]
-        rounding = 1e-7 * steps * np.sqrt(wanted.size) * largest
+        rounding = 1e-7 * steps * np.sqrt(mask.sum()) * largest
         error = np.linalg.norm(after[name].astype(np.float64) - before[name] - change)
         norm = np.linalg.norm(change)
         assert error <= 5 * tolerance * norm + rounding, f"change of {name}"
+        assert norm > 0 or not all_change, f"{name} does not change"
         errors.append((float(max(error - rounding, 0.0)), float(norm)))
     error, norm = (np.linalg.norm(column) for column in zip(*errors, strict=True))
     assert error <= tolerance * norm, "change of all parameters"

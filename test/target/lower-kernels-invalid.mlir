@@ -88,3 +88,32 @@ func.func @padding(%x: memref<8xf32>, %w: memref<3xf32>, %y: memref<8xf32>) {
   }
   return
 }
+
+// -----
+
+// Two operands are read as one along a loop; two pairs would have to meet at one place.
+func.func @two_joins(%x: memref<4x6xf32>, %w: memref<8x2xf32>, %v: memref<8x4xf32>, %b: memref<3xf32>, %c: memref<5xf32>, %y: memref<4x8xf32>) {
+  // expected-error@+1 {{'tinytrain.kernel' op cannot become one loop nest: 'tensor.concat' joins operands at another place than an earlier one}}
+  tinytrain.kernel ins(%x, %w, %v, %b, %c) outs(%y) : (memref<4x6xf32>, memref<8x2xf32>, memref<8x4xf32>, memref<3xf32>, memref<5xf32>, memref<4x8xf32>) -> () {
+  ^bb0(%a: tensor<4x6xf32>, %p: tensor<8x2xf32>, %q: tensor<8x4xf32>, %r: tensor<3xf32>, %s: tensor<5xf32>, %e: tensor<4x8xf32>):
+    %0 = tinytrain.concat %p, %q {axis = 1 : i64} : (tensor<8x2xf32>, tensor<8x4xf32>) -> tensor<8x6xf32>
+    %1 = tinytrain.matmul %a, %0 {transpose_rhs} : (tensor<4x6xf32>, tensor<8x6xf32>) -> tensor<4x8xf32>
+    %2 = tinytrain.concat %r, %s {axis = 0 : i64} : (tensor<3xf32>, tensor<5xf32>) -> tensor<8xf32>
+    %3 = tinytrain.bias_add %1, %2 : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+    tinytrain.yield %3 : tensor<4x8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @joined_rows(%x: memref<4x6xf32>, %w: memref<2x6xf32>, %v: memref<6x6xf32>, %y: memref<4x8xf32>) {
+  // expected-error@+1 {{'tinytrain.kernel' op cannot become one loop nest: 'tensor.concat' does not join two operands along the loop over their last dimension}}
+  tinytrain.kernel ins(%x, %w, %v) outs(%y) : (memref<4x6xf32>, memref<2x6xf32>, memref<6x6xf32>, memref<4x8xf32>) -> () {
+  ^bb0(%a: tensor<4x6xf32>, %p: tensor<2x6xf32>, %q: tensor<6x6xf32>, %e: tensor<4x8xf32>):
+    %0 = tinytrain.concat %p, %q {axis = 0 : i64} : (tensor<2x6xf32>, tensor<6x6xf32>) -> tensor<8x6xf32>
+    %1 = tinytrain.matmul %a, %0 {transpose_rhs} : (tensor<4x6xf32>, tensor<8x6xf32>) -> tensor<4x8xf32>
+    tinytrain.yield %1 : tensor<4x8xf32>
+  }
+  return
+}

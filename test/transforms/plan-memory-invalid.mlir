@@ -36,3 +36,26 @@ func.func @predict(%w: memref<2x2xf32> {tinytrain.param = "w"}) {
 func.func @tensors(%w: tensor<4xf32> {tinytrain.param = "w"}) {
   return
 }
+
+// -----
+
+// A returned buffer would have to outlive the function.
+func.func private @use(memref<8xf32>)
+func.func @returned() -> memref<8xf32> {
+  // expected-error@+1 {{'memref.alloc' op cannot be placed: 'func.return' uses it, where only calls at the function's top level may}}
+  %a = memref.alloc() : memref<8xf32>
+  call @use(%a) : (memref<8xf32>) -> ()
+  return %a : memref<8xf32>
+}
+
+// -----
+
+func.func private @use(memref<8xf32>)
+func.func @nested(%n: index, %one: index) {
+  // expected-error@+1 {{'memref.alloc' op cannot be placed: 'func.call' uses it, where only calls at the function's top level may}}
+  %a = memref.alloc() : memref<8xf32>
+  scf.for %i = %one to %n step %one {
+    func.call @use(%a) : (memref<8xf32>) -> ()
+  }
+  return
+}

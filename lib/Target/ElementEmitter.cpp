@@ -1,0 +1,163 @@
+//===- ElementEmitter.cpp - Loads, bodies and stores of a kernel -----------------===//
+
+#include "lib/Target/Emitter.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace tinytrain;
+
+static VectorType vectorOf(Type element, int64_t lanes) {
+  return VectorType::get({lanes}, element);
+}
+
+Value Emitter::splat(Value scalar) {
+  return vector::BroadcastOp::create(b, loc, vectorOf(scalar.getType(), blocking.lanes), scalar);
+}
+
+Value Emitter::constant(TypedAttr value) {
+  if (!vectorMode)
+    return arith::ConstantOp::create(b, loc, value);
+  auto type = vectorOf(value.getType(), blocking.lanes);
+  return arith::ConstantOp::create(b, loc, type, DenseElementsAttr::get(type, value));
+}
+
+/// True if an access runs along the vector; then `contiguous` says whether in unit steps.
+bool Emitter::variesAlongLanes(ArrayRef<AffineExpr> index, bool &contiguous) const {
+  bool varies = false;
+  contiguous = false;
+  for (auto [i, expr] : llvm::enumerate(index)) {
+    // The dimension may have no loop and stand at a constant.
+    std::optional<Linear> e = linearOrNone(expr, blocking.vectorDim);
+    int64_t c =
+        e ? e->coefficients[*blocking.vectorDim] : 2 * expr.isFunctionOfDim(*blocking.vectorDim);
+    if (!c)
+      continue;
+    contiguous = !varies && c == 1 && i + 1 == index.size();
+    varies = true;
+  }
+  return varies;
+}
+
+Value Emitter::load(const Access &joined, ArrayRef<int64_t> offsets) {
+  Access access = joined;
+  if (inUpper && access.upper) {
+    access.operand = *access.upper;
+    access.index.back() = access.index.back() - model.join->at;
+  }
+  SmallVector<AffineExpr> index;
+  for (AffineExpr expr : access.index)
+    index.push_back(at(expr, offsets));
+  std::vector<const void *> key;
+  for (AffineExpr expr : index)
+    key.push_back(expr.getAsOpaquePointer());
+  Value &cached = loaded[{access.operand, key}];
+  if (cached)
+    return cached;
+
+  Value buffer = operands[access.operand];
+  Type element = cast<MemRefType>(buffer.getType()).getElementType();
+  bool contiguous = false;
+  if (!vectorMode || !variesAlongLanes(access.index, contiguous)) {
+    cached = memref::LoadOp::create(b, loc, buffer, expand(index));
+    if (vectorMode)
+      cached = splat(cached);
+    return cached;
+  }
+  VectorType type = vectorOf(element, blocking.lanes);
+  if (contiguous) {
+    cached = vector::LoadOp::create(b, loc, type, buffer, expand(index));
+    return cached;
+  }
+  Values lanes;
+  SmallVector<int64_t> shifted(offsets);
+  for (int64_t lane = 0; lane < blocking.lanes; ++lane) {
+    shifted[*blocking.vectorDim] = offsets[*blocking.vectorDim] + lane;
+    SmallVector<AffineExpr> laneIndex;
+    for (AffineExpr expr : access.index)
+      laneIndex.push_back(at(expr, shifted));
+    lanes.push_back(memref::LoadOp::create(b, loc, buffer, expand(laneIndex)));
+  }
+  cached = vector::FromElementsOp::create(b, loc, type, lanes);
+  return cached;
+}
+
+void Emitter::store(Value value, const Access &access, ArrayRef<int64_t> offsets) {
+  Value buffer = operands[access.operand];
+  auto indexAt = [&](ArrayRef<int64_t> o) {
+    SmallVector<AffineExpr> index;
+    for (AffineExpr expr : access.index)
+      index.push_back(at(expr, o));
+    return expand(index);
+  };
+  bool contiguous = false;
+  if (!vectorMode || !variesAlongLanes(access.index, contiguous)) {
+    memref::StoreOp::create(b, loc, value, buffer, indexAt(offsets));
+    return;
+  }
+  if (contiguous) {
+    vector::StoreOp::create(b, loc, value, buffer, indexAt(offsets));
+    return;
+  }
+  SmallVector<int64_t> shifted(offsets);
+  for (int64_t lane = 0; lane < blocking.lanes; ++lane) {
+    shifted[*blocking.vectorDim] = offsets[*blocking.vectorDim] + lane;
+    Value scalar = vector::ExtractOp::create(b, loc, value, lane);
+    memref::StoreOp::create(b, loc, scalar, buffer, indexAt(shifted));
+  }
+}
+
+/// One element, or one vector, of an op's body.
+SmallVector<Value> Emitter::emitBody(linalg::GenericOp op, IRMapping &map,
+                                     ArrayRef<AffineExpr> index, ArrayRef<int64_t> offsets) {
+  auto valueOf = [&](Value value) -> Value {
+    if (Value mapped = map.lookupOrNull(value))
+      return mapped;
+    // A constant outside the body.
+    auto outside = value.getDefiningOp<arith::ConstantOp>();
+    assert(outside && "a body reads its arguments and constants only");
+    return constant(outside.getValue());
+  };
+  for (Operation &inner : op.getBody()->without_terminator()) {
+    if (auto indexOp = dyn_cast<linalg::IndexOp>(inner)) {
+      AffineExpr expr = index[indexOp.getDim()];
+      Value value = expand(at(expr, offsets));
+      if (vectorMode) {
+        value = splat(value);
+        // Along the lanes the index moves by the expression's coefficient.
+        int64_t step = linear(expr, blocking.vectorDim).coefficients[*blocking.vectorDim];
+        if (step) {
+          auto type = vectorOf(b.getIndexType(), blocking.lanes);
+          auto steps = DenseElementsAttr::get(
+              type, llvm::map_to_vector(llvm::seq<int64_t>(0, blocking.lanes),
+                                        [&](int64_t lane) { return APInt(64, lane * step); }));
+          value =
+              arith::AddIOp::create(b, loc, value, arith::ConstantOp::create(b, loc, type, steps));
+        }
+      }
+      map.map(indexOp.getResult(), value);
+      continue;
+    }
+    if (auto constantOp = dyn_cast<arith::ConstantOp>(inner)) {
+      map.map(constantOp.getResult(), constant(constantOp.getValue()));
+      continue;
+    }
+    for (Value operand : inner.getOperands())
+      if (!map.contains(operand))
+        map.map(operand, valueOf(operand));
+    Operation *clone = b.clone(inner, map);
+    for (OpResult result : clone->getResults()) {
+      if (vectorMode)
+        result.setType(vectorOf(result.getType(), blocking.lanes));
+      map.map(inner.getResult(result.getResultNumber()), result);
+    }
+    if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(clone))
+      clone->setAttr("fastmath",
+                     arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract));
+  }
+  Values results;
+  for (Value value : op.getBody()->getTerminator()->getOperands())
+    results.push_back(valueOf(value));
+  return results;
+}

@@ -1,0 +1,118 @@
+//===- Emitter.h - What the emission of loops and elements shares -----*- C++ -*-===//
+
+#ifndef TINYTRAIN_LIB_TARGET_EMITTER_H
+#define TINYTRAIN_LIB_TARGET_EMITTER_H
+
+#include "lib/Target/Blocking.h"
+
+#include "mlir/IR/IRMapping.h"
+
+#include <map>
+
+namespace tinytrain {
+
+/// A half-open range of positions.
+struct Interval {
+  int64_t low, high;
+};
+
+/// Emits the loop nest of one kernel: `KernelEmitter.cpp` the loops, `ElementEmitter.cpp` what is
+/// loaded, computed and stored at one place.
+class Emitter {
+public:
+  Emitter(mlir::OpBuilder &b, mlir::Location loc, const KernelModel &model,
+          const Blocking &blocking, mlir::ValueRange operands)
+      : b(b), loc(loc), model(model), operands(operands), dims(model.extents.size()),
+        blocking(blocking) {
+    for (unsigned d = 0; d < dims; ++d) {
+      position.push_back(b.getAffineDimExpr(d));
+      ranges.push_back({0, model.extents[d]});
+    }
+    ivs.assign(dims, mlir::Value());
+    tile = blocking.tile;
+  }
+
+  void emit() { emitPhases(0); }
+
+private:
+  using Values = llvm::SmallVector<mlir::Value>;
+
+  void emitPhases(unsigned i);
+  void emitParallel(unsigned i);
+  void emitRange(unsigned i, Interval all);
+  void forEachPart(unsigned d, Interval range, llvm::function_ref<void(Interval)> body);
+  void emitBorder(unsigned i, Interval range);
+  void emitInterior(unsigned i, Interval range);
+  void emitBetweenBorders(unsigned i, Interval before, Interval inside, Interval after);
+  void emitTile();
+  Values emitReduction(unsigned i, llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
+                       Values accumulators);
+  Values emitReductionRange(unsigned i, Interval range,
+                            llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
+  Values emitTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
+                   mlir::ValueRange accumulators);
+  void emitResults(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
+                   mlir::ValueRange accumulators);
+
+  /// Emits `for (i = low; i < high; i += step)` around `body`; a single iteration needs no loop.
+  void emitLoop(unsigned d, int64_t low, int64_t high, int64_t step,
+                llvm::function_ref<void()> body);
+  void emitLoop(unsigned d, mlir::Value low, mlir::Value high, int64_t step,
+                llvm::function_ref<void()> body);
+  Values emitCarriedLoop(unsigned d, mlir::Value low, mlir::Value high, int64_t step,
+                         Values carried, llvm::function_ref<Values(Values)> body);
+
+  /// `expr` with the current loop positions, at `offsets` inside the tile.
+  mlir::AffineExpr at(mlir::AffineExpr expr, llvm::ArrayRef<int64_t> offsets) const;
+  /// `expr` at the current loop positions, if without division; `free`, if given, stands for
+  /// itself.
+  std::optional<Linear> linearOrNone(mlir::AffineExpr expr, std::optional<unsigned> free) const;
+  Linear linear(mlir::AffineExpr expr, std::optional<unsigned> free = std::nullopt) const {
+    return *linearOrNone(expr, free);
+  }
+  /// True if `guard` holds for all values in the current ranges.
+  bool alwaysHolds(const Guard &guard) const;
+  Interval interior(unsigned d, Interval range);
+  Interval storedRange(unsigned d) const;
+  std::pair<mlir::Value, mlir::Value> reductionBounds(unsigned d, Interval range);
+
+  mlir::Value indexConstant(int64_t value) {
+    return mlir::arith::ConstantIndexOp::create(b, loc, value);
+  }
+  mlir::Value expand(mlir::AffineExpr expr);
+  Values expand(llvm::ArrayRef<mlir::AffineExpr> exprs);
+  mlir::Value splat(mlir::Value scalar);
+  mlir::Value constant(mlir::TypedAttr value);
+  mlir::Value load(const Access &access, llvm::ArrayRef<int64_t> offsets);
+  void store(mlir::Value value, const Access &access, llvm::ArrayRef<int64_t> offsets);
+  bool variesAlongLanes(llvm::ArrayRef<mlir::AffineExpr> index, bool &contiguous) const;
+  Values emitBody(mlir::linalg::GenericOp op, mlir::IRMapping &map,
+                  llvm::ArrayRef<mlir::AffineExpr> index, llvm::ArrayRef<int64_t> offsets);
+
+  bool vectorIsParallel() const {
+    return blocking.vectorDim && llvm::is_contained(model.parallel, *blocking.vectorDim);
+  }
+
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+  const KernelModel &model;
+  mlir::ValueRange operands;
+  unsigned dims;
+  const Blocking &blocking;
+
+  /// Where each dimension stands: its loop's variable (as itself) or a constant.
+  llvm::SmallVector<mlir::AffineExpr> position;
+  llvm::SmallVector<mlir::Value> ivs;
+  llvm::SmallVector<Interval> ranges;
+  llvm::SmallVector<int64_t> tile;
+  /// True while values are vectors along `blocking.vectorDim`.
+  bool vectorMode = false;
+  /// True while the loops stand behind the place where joined operands meet.
+  bool inUpper = false;
+  /// Loads at the current place, by operand and index.
+  std::map<std::pair<unsigned, std::vector<const void *>>, mlir::Value> loaded;
+};
+
+} // namespace tinytrain
+
+#endif // TINYTRAIN_LIB_TARGET_EMITTER_H
