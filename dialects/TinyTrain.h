@@ -34,12 +34,16 @@ inline constexpr llvm::StringLiteral kCotangent = "tinytrain.cotangent";
 inline constexpr llvm::StringLiteral kLoss = "tinytrain.loss";
 inline constexpr llvm::StringLiteral kGradientOf = "tinytrain.gradient_of";
 inline constexpr llvm::StringLiteral kUpdateOf = "tinytrain.update_of";
+/// Name of the state of the random generator.
+inline constexpr llvm::StringLiteral kRandomState = "random_state";
 /// Ends the name of a parameter's frozen part.
 inline constexpr llvm::StringLiteral kFrozenPart = "#frozen";
 /// Names of the attributes on kernel functions and their calls.
 inline constexpr llvm::StringLiteral kOverlaps = "tinytrain.overlaps";
 inline constexpr llvm::StringLiteral kKernelLabel = "tinytrain.kernel_label";
 inline constexpr llvm::StringLiteral kKernelMACs = "tinytrain.macs";
+/// On a linalg op: floating-point operations keep their order and their roundings.
+inline constexpr llvm::StringLiteral kExact = "tinytrain.exact";
 
 /// Marks a location as part of the backward pass; the location in the user's model stays.
 mlir::Location asBackward(mlir::Location loc);
@@ -68,6 +72,29 @@ inline int64_t bytesOf(mlir::ShapedType type) {
 inline int64_t bytesOf(mlir::Value value) {
   return bytesOf(mlir::cast<mlir::ShapedType>(value.getType()));
 }
+
+/// The quantized element type of a tensor, null if it has none.
+inline mlir::quant::QuantizedType quantizedElement(mlir::Type type) {
+  return mlir::dyn_cast<mlir::quant::QuantizedType>(
+      mlir::cast<mlir::ShapedType>(type).getElementType());
+}
+inline mlir::quant::QuantizedType quantizedElement(mlir::Value value) {
+  return quantizedElement(value.getType());
+}
+
+/// Scales of a quantized type: one, or one per channel.
+llvm::SmallVector<double> scalesOf(mlir::quant::QuantizedType type);
+/// The zero point, which all channels share.
+int64_t zeroPointOf(mlir::quant::QuantizedType type);
+/// The dimension whose indices have scales of their own.
+std::optional<int64_t> quantizedAxis(mlir::quant::QuantizedType type);
+
+/// A tensor of stored integers; other tensors stay as they are.
+mlir::RankedTensorType storageType(mlir::Type type);
+/// The type of a tensor's gradient: f32, of the same shape.
+mlir::RankedTensorType gradientType(mlir::Type type);
+/// `size` indices from `first` on along dimension `dim`, with their scales.
+mlir::RankedTensorType sliceType(mlir::Type type, int64_t dim, int64_t first, int64_t size);
 
 /// Strides, padding and dilations of a 2-D window; `kernel` counts elements.
 struct Window2D {

@@ -52,7 +52,10 @@ static LogicalResult verifyNeedsGrad(Operation *op, Type type, Attribute attr) {
   if (!tensor || !tensor.hasRank())
     return op->emitOpError() << "'" << kNeedsGrad << "' stands on a tensor argument, not on "
                              << type;
-  if (!isa<FloatType, quant::QuantizedType>(tensor.getElementType()))
+  // Stored integers: what becomes of quantized types.
+  Type element = tensor.getElementType();
+  if (!isa<FloatType, quant::QuantizedType>(element) && !element.isInteger(8) &&
+      !element.isInteger(32))
     return op->emitOpError() << "'" << kNeedsGrad << "' stands on floats, not on " << type;
   if (isa<BoolAttr>(attr))
     return success();
@@ -139,7 +142,8 @@ LogicalResult TinyTrainDialect::verifyOperationAttribute(Operation *op, NamedAtt
   if (llvm::is_contained({StringRef("tinytrain.arena_bytes"), StringRef("tinytrain.parameters"),
                           StringRef("tinytrain.buffers"), StringRef("tinytrain.ops"),
                           StringRef("tinytrain.global"), StringRef("tinytrain.kernel"),
-                          StringRef(kOverlaps), StringRef(kKernelLabel), StringRef(kKernelMACs)},
+                          StringRef(kOverlaps), StringRef(kKernelLabel), StringRef(kKernelMACs),
+                          StringRef(kExact)},
                          name))
     return success();
   return op->emitOpError() << "has an unknown attribute '" << name << "'";

@@ -15,6 +15,64 @@ bool tinytrain::haveSameShapes(TypeRange lhs, TypeRange rhs) {
          });
 }
 
+//===----------------------------------------------------------------------===//
+// Quantized types
+//===----------------------------------------------------------------------===//
+
+SmallVector<double> tinytrain::scalesOf(quant::QuantizedType type) {
+  if (auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(type))
+    return llvm::to_vector(perAxis.getScales());
+  return {cast<quant::UniformQuantizedType>(type).getScale()};
+}
+
+int64_t tinytrain::zeroPointOf(quant::QuantizedType type) {
+  if (auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(type))
+    return perAxis.getZeroPoints().front();
+  return cast<quant::UniformQuantizedType>(type).getZeroPoint();
+}
+
+std::optional<int64_t> tinytrain::quantizedAxis(quant::QuantizedType type) {
+  if (auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(type))
+    return perAxis.getQuantizedDimension();
+  return std::nullopt;
+}
+
+RankedTensorType tinytrain::storageType(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  auto quantized = quantizedElement(tensor);
+  return quantized ? tensor.clone(quantized.getStorageType()) : tensor;
+}
+
+RankedTensorType tinytrain::gradientType(Type type) {
+  return cast<RankedTensorType>(type).clone(Float32Type::get(type.getContext()));
+}
+
+RankedTensorType tinytrain::sliceType(Type type, int64_t dim, int64_t first, int64_t size) {
+  auto tensor = cast<RankedTensorType>(type);
+  SmallVector<int64_t> shape(tensor.getShape());
+  shape[dim] = size;
+  Type element = tensor.getElementType();
+  auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(element);
+  if (perAxis && perAxis.getQuantizedDimension() == dim)
+    element = quant::UniformQuantizedPerAxisType::get(
+        perAxis.getFlags(), perAxis.getStorageType(), perAxis.getExpressedType(),
+        perAxis.getScales().slice(first, size), perAxis.getZeroPoints().slice(first, size),
+        perAxis.getQuantizedDimension(), perAxis.getStorageTypeMin(), perAxis.getStorageTypeMax());
+  return RankedTensorType::get(shape, element);
+}
+
+/// A type of int32 sums with these scales, along `axis` if there are several.
+static Type accumulatorType(MLIRContext *context, ArrayRef<double> scales, int64_t axis) {
+  Type i32 = IntegerType::get(context, 32), f32 = Float32Type::get(context);
+  int64_t min = std::numeric_limits<int32_t>::min(), max = std::numeric_limits<int32_t>::max();
+  unsigned flags = quant::QuantizationFlags::Signed;
+  if (scales.size() == 1)
+    return quant::UniformQuantizedType::get(flags, i32, f32, scales[0], 0, min, max);
+  SmallVector<int64_t> zeroPoints(scales.size(), 0);
+  return quant::UniformQuantizedPerAxisType::get(flags, i32, f32, scales, zeroPoints, axis, min,
+                                                 max);
+}
+
 FailureOr<Window2D> tinytrain::getWindow(ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides,
                                          ArrayRef<int64_t> padding, ArrayRef<int64_t> dilations,
                                          function_ref<InFlightDiagnostic()> emit) {
@@ -76,6 +134,32 @@ LogicalResult inferConv(ArrayRef<int64_t> x, ArrayRef<int64_t> w, ArrayRef<int64
   if (y[1] < 1 || y[2] < 1)
     return emit() << "has a window larger than the padded input of " << x[1] << "x" << x[2];
   return success();
+}
+
+/// The element type of a product of two tensors: `sum (x - z_x) * w`, with the scales of `w`
+/// along the result's last dimension. The scales of `w` must lie along `outputAxis`.
+FailureOr<Type> inferProduct(Value x, Value w, int64_t outputAxis, int64_t rank, Emit emit) {
+  quant::QuantizedType qx = quantizedElement(x), qw = quantizedElement(w);
+  if (!qx && !qw)
+    return cast<ShapedType>(x.getType()).getElementType();
+  if (!qx || !qw)
+    return emit() << "expects both operands quantized or none, got " << x.getType() << " and "
+                  << w.getType();
+  for (quant::QuantizedType type : {qx, qw})
+    if (!type.getStorageType().isInteger(8) || !type.isSigned() ||
+        !isa<quant::UniformQuantizedType, quant::UniformQuantizedPerAxisType>(type))
+      return emit() << "expects operands of signed 8 bit, uniform, got " << type;
+  std::optional<int64_t> axis = quantizedAxis(qw);
+  if (quantizedAxis(qx) || (axis && *axis != outputAxis))
+    return emit() << "expects an input with one scale, and a weight with one or with one per "
+                     "index of dimension "
+                  << outputAxis << ", got " << x.getType() << " and " << w.getType();
+  if (zeroPointOf(qw) != 0)
+    return emit() << "expects a weight with zero point 0, got " << w.getType();
+  SmallVector<double> scales = scalesOf(qw);
+  for (double &scale : scales)
+    scale *= scalesOf(qx)[0];
+  return accumulatorType(x.getContext(), scales, rank - 1);
 }
 
 LogicalResult inferPool(ArrayRef<int64_t> x, ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides,
@@ -156,6 +240,7 @@ INFER_SAME_AS(LogSoftmaxOp, getInput)
     return success();                                                                              \
   }
 
+INFER_SAME_AS(NextRandomOp, getState)
 INFER_SAME_SHAPED(ClampGradOp, getGrad, getResult)
 INFER_SAME_SHAPED(SoftmaxGradOp, getGrad, getResult)
 INFER_SAME_SHAPED(LogSoftmaxGradOp, getGrad, getResult)
@@ -224,7 +309,13 @@ INFER(Conv2DOp) {
                        adaptor.getStrides(), adaptor.getPadding(), adaptor.getDilations(),
                        adaptor.getGroups(), errorAt(context, location, "conv2d"), y)))
     return failure();
-  types.push_back(tensorLike(adaptor.getInput(), y));
+  ArrayRef<int64_t> w = shapeOf(adaptor.getWeight());
+  bool depthwise = isDepthwise(adaptor.getGroups(), shapeOf(adaptor.getInput())[3], w);
+  FailureOr<Type> element = inferProduct(adaptor.getInput(), adaptor.getWeight(), depthwise ? 3 : 0,
+                                         4, errorAt(context, location, "conv2d"));
+  if (failed(element))
+    return failure();
+  types.push_back(RankedTensorType::get(y, *element));
   return success();
 }
 
@@ -298,7 +389,11 @@ INFER(MatmulOp) {
     return emit() << "expects matching inner and batch dimensions, got "
                   << adaptor.getLhs().getType() << " and " << adaptor.getRhs().getType();
   a[rank - 1] = b[rank - 1];
-  types.push_back(tensorLike(adaptor.getLhs(), a));
+  FailureOr<Type> element = inferProduct(adaptor.getLhs(), adaptor.getRhs(),
+                                         rank - (adaptor.getTransposeRhs() ? 2 : 1), rank, emit);
+  if (failed(element))
+    return failure();
+  types.push_back(RankedTensorType::get(a, *element));
   return success();
 }
 
@@ -308,8 +403,75 @@ INFER(BiasAddOp) {
     return errorAt(context, location, "bias_add")()
            << "expects a vector as long as the last dimension of " << adaptor.getInput().getType()
            << ", got " << adaptor.getBias().getType();
+  if (!quantizedElement(adaptor.getInput()) != !quantizedElement(adaptor.getBias()))
+    return errorAt(context, location, "bias_add")()
+           << "expects both operands quantized or none, got " << adaptor.getInput().getType()
+           << " and " << adaptor.getBias().getType();
   types.push_back(adaptor.getInput().getType());
   return success();
+}
+
+INFER(ChannelScaleOp) {
+  ArrayRef<int64_t> x = shapeOf(adaptor.getInput()), factors = shapeOf(adaptor.getFactors());
+  uint64_t axis = adaptor.getAxis();
+  if (axis >= x.size() || factors != ArrayRef<int64_t>(x[axis]))
+    return errorAt(context, location, "channel_scale")()
+           << "expects one factor per index of dimension " << axis << " of "
+           << adaptor.getInput().getType() << ", got " << adaptor.getFactors().getType();
+  types.push_back(adaptor.getInput().getType());
+  return success();
+}
+
+/// What the arithmetic needs of a quantized value: signed storage, one zero point.
+static LogicalResult verifyStorage(Operation *op, Value value, unsigned maxBits) {
+  quant::QuantizedType type = quantizedElement(value);
+  bool known = isa<quant::UniformQuantizedType, quant::UniformQuantizedPerAxisType>(type);
+  unsigned bits = type.getStorageType().getIntOrFloatBitWidth();
+  if (!known || !type.isSigned() || (bits != 8 && bits != 32) || bits > maxBits)
+    return op->emitOpError() << "expects signed storage of 8 "
+                             << (maxBits == 32 ? "or 32 bit" : "bit") << ", uniform, got "
+                             << value.getType();
+  auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(type);
+  if (!perAxis)
+    return success();
+  int64_t axis = perAxis.getQuantizedDimension();
+  ArrayRef<int64_t> shape = shapeOf(value);
+  if (axis >= int64_t(shape.size()) || shape[axis] != int64_t(perAxis.getScales().size()) ||
+      !llvm::all_equal(perAxis.getZeroPoints()))
+    return op->emitOpError() << "expects one scale per index of dimension " << axis
+                             << " and one zero point for all, got " << value.getType();
+  return success();
+}
+
+LogicalResult QuantizeOp::verify() { return verifyStorage(*this, getOutput(), 8); }
+LogicalResult DequantizeOp::verify() { return verifyStorage(*this, getInput(), 32); }
+
+LogicalResult RequantizeOp::verify() {
+  if (failed(verifyStorage(*this, getInput(), 32)) || failed(verifyStorage(*this, getOutput(), 8)))
+    return failure();
+  int64_t last = shapeOf(getInput()).size() - 1;
+  std::optional<int64_t> axis = quantizedAxis(quantizedElement(getInput()));
+  if (shapeOf(getInput()) != shapeOf(getOutput()))
+    return emitOpError() << "expects operand and result of one shape, got " << getInput().getType()
+                         << " and " << getOutput().getType();
+  if ((axis && *axis != last) || quantizedAxis(quantizedElement(getOutput())))
+    return emitOpError() << "expects scales along the last dimension of its input, and one of its "
+                            "result, got "
+                         << getInput().getType() << " and " << getOutput().getType();
+  return success();
+}
+
+SmallVector<float> RequantizeOp::computeMultipliers() {
+  double output = scalesOf(quantizedElement(getOutput()))[0];
+  return llvm::map_to_vector(scalesOf(quantizedElement(getInput())),
+                             [&](double scale) { return float(scale / output); });
+}
+
+LogicalResult SGDUpdateOp::verify() {
+  if (!quantizedElement(getParam()) == !getRandom())
+    return success();
+  return emitOpError() << "expects the state of the random generator for a quantized parameter, "
+                          "and for no other";
 }
 
 LogicalResult ClampOp::verify() { return verifyInterval(*this); }
@@ -395,7 +557,11 @@ INFER(SliceOp) {
   if (!fits)
     return errorAt(context, location, "slice")()
            << "expects offsets, sizes and strides inside " << adaptor.getInput().getType();
-  types.push_back(tensorLike(adaptor.getInput(), sizes));
+  Type type = adaptor.getInput().getType();
+  for (auto [d, size] : llvm::enumerate(sizes))
+    if (strides[d] == 1)
+      type = sliceType(type, d, offsets[d], size);
+  types.push_back(RankedTensorType::get(sizes, cast<RankedTensorType>(type).getElementType()));
   return success();
 }
 

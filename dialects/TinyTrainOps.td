@@ -17,7 +17,10 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 /// Values of the graph: f32, or int8 behind a quantized type.
 def TT_Tensor : StaticShapeTensorOf<[F32, quant_QuantizedType]>;
 def TT_FloatTensor : StaticShapeTensorOf<[F32]>;
+def TT_QuantizedTensor : StaticShapeTensorOf<[quant_QuantizedType]>;
 def TT_Scalar : 0DTensorOf<[F32]>;
+/// 32 bits of a random generator.
+def TT_RandomState : 0DTensorOf<[I32]>;
 def TT_IndexTensor : StaticShapeTensorOf<[I8, I32]>;
 def TT_AnyTensor : StaticShapeTensorOf<[F32, I8, I32, quant_QuantizedType]>;
 
@@ -71,6 +74,9 @@ def TT_Conv2DOp : TT_InferredOp<"conv2d", [
     With `groups` > 1 the weight is `O x KH x KW x (I / groups)`; where
     `groups` equals both channel counts the convolution is *depthwise* and the
     weight is `1 x KH x KW x C`.
+
+    A quantized input and weight give int32 sums of `(x - z_x) * w` with scale s_x * s_w[o];
+    the weight's zero point is 0.
 
     ```mlir
     %y = tinytrain.conv2d %x, %w {strides = array<i64: 1, 1>, padding = array<i64: 1, 1, 1, 1>,
@@ -138,6 +144,9 @@ def TT_AddOp : TT_BinaryOp<"add", [Commutative]> {
   let summary = "Elementwise sum";
   let description = [{
     `y[i] = lhs[i] + rhs[i]`; the operands have one shape, `broadcast` makes them so.
+    On quantized tensors, each with a scale of its own:
+    `y = clamp(rne(f32(a - z_a) * f32(s_a / s_y) + f32(b - z_b) * f32(s_b / s_y)) + z_y)`, with
+    f32 arithmetic that rounds after each operation.
   }];
   let hasFolder = 1;
 }
@@ -220,7 +229,9 @@ def TT_ClampGradOp : TT_InferredOp<"clamp_grad", [ElementwiseOp]> {
   let description = [{
     `y = grad` where `min < result < max`, else 0: the subgradient PyTorch
     takes. `result` is the clamp's own result, so that its input need not be kept. With
-    `inclusive` it is the clamp's input, and the bounds belong to the interval.
+    `inclusive` it is the clamp's input, and the bounds belong to the interval. For a quantized
+    `result` the bounds are stored integers: those of the storage type's range are the adjoint of
+    its saturation.
   }];
   let arguments = (ins TT_FloatTensor:$grad, TT_Tensor:$result, F32Attr:$min, F32Attr:$max,
                        UnitAttr:$inclusive);
@@ -246,6 +257,64 @@ def TT_MaskGradOp : TT_InferredOp<"mask_grad", [ElementwiseOp]> {
   }];
   let arguments = (ins TT_FloatTensor:$grad, TT_IndexTensor:$mask);
   let results = (outs TT_FloatTensor:$output);
+}
+
+def TT_ChannelScaleOp : TT_InferredOp<"channel_scale", [ElementwiseOp]> {
+  let summary = "Product with one constant per channel";
+  let description = [{
+    `y[..., c, ...] = factors[c] * input[..., c, ...]`, c being the index along dimension `axis`.
+  }];
+  let arguments = (ins TT_FloatTensor:$input, TT_FloatTensor:$factors, I64Attr:$axis);
+  let results = (outs TT_FloatTensor:$output);
+}
+
+//===----------------------------------------------------------------------===//
+// Quantization
+//===----------------------------------------------------------------------===//
+
+def TT_QuantizeOp : TT_Op<"quantize", [ElementwiseOp, SameOperandsAndResultShape]> {
+  let summary = "Real numbers to stored integers";
+  let description = [{
+    `y = clamp(rne(x * f32(1 / s)) + z)`: the product is rounded to f32, then to the nearest
+    integer, ties to even; the clamp is to the range of the storage type. Of not a number the
+    result is unspecified.
+  }];
+  let arguments = (ins TT_FloatTensor:$input);
+  let results = (outs TT_QuantizedTensor:$output);
+  let hasVerifier = 1;
+}
+
+def TT_DequantizeOp : TT_Op<"dequantize", [ElementwiseOp, SameOperandsAndResultShape]> {
+  let summary = "Stored integers to real numbers";
+  let description = [{
+    `y = f32(x - z) * f32(s)`
+  }];
+  let arguments = (ins TT_QuantizedTensor:$input);
+  let results = (outs TT_FloatTensor:$output);
+  let hasVerifier = 1;
+}
+
+def TT_RequantizeOp : TT_Op<"requantize", [ElementwiseOp]> {
+  let summary = "Stored integers of one scale to those of another: ends an integer convolution";
+  let description = [{
+    `y = clamp(rne(f32(x - z_x) * m[c]) + z_y)` with `m[c] = f32(s_x[c] / s_y)`: the difference
+    is rounded to f32, the product with m is exact, and one rounding to the nearest integer, ties
+    to even, follows. The clamp is to the range of the storage type: where the zero point is the
+    range's lower end it is a ReLU. `multipliers`, added when kernels are formed, holds m where it
+    differs between channels.
+
+    ```mlir
+    %y = tinytrain.requantize %acc : (tensor<1x8x8x2x!quant.uniform<i32:f32:3, {1.0e-4, 2.0e-4}>>)
+        -> tensor<1x8x8x2x!quant.uniform<i8:f32, 2.0e-2:-128>>
+    ```
+  }];
+  let arguments = (ins TT_QuantizedTensor:$input, Optional<TT_FloatTensor>:$multipliers);
+  let results = (outs TT_QuantizedTensor:$output);
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The factor of each channel, or one for all.
+    ::llvm::SmallVector<float> computeMultipliers();
+  }];
 }
 
 //===----------------------------------------------------------------------===//
@@ -290,7 +359,8 @@ def TT_MaxPoolGradOp : TT_Op<"max_pool_grad", [KernelRoot]> {
 def TT_AvgPoolOp : TT_InferredOp<"avg_pool", [KernelRoot]> {
   let summary = "Mean over windows, NHWC; padding counts as zeros";
   let description = [{
-    `y[n,p,q,c]` is the sum of the window, divided by its size.
+    `y[n,p,q,c]` is the sum of the window, divided by its size. On quantized tensors the int32 sum
+    of `x - z_x` is requantized by `f32(s_x / (s_y * size))`.
   }];
   let arguments = !con((ins TT_Tensor:$input), PoolAttributes);
   let results = (outs TT_Tensor:$output);
@@ -309,7 +379,7 @@ def TT_AvgPoolGradOp : TT_Op<"avg_pool_grad", [KernelRoot]> {
 def TT_GlobalAvgPoolOp : TT_InferredOp<"global_avg_pool", [KernelRoot]> {
   let summary = "Mean over height and width: NHWC to NC";
   let description = [{
-    `y[n,c] = sum_{h,w} input[n,h,w,c] / (H * W)`
+    `y[n,c] = sum_{h,w} input[n,h,w,c] / (H * W)`; quantized tensors as in `avg_pool`.
   }];
   let arguments = (ins TT_Tensor:$input);
   let results = (outs TT_Tensor:$output);
@@ -493,10 +563,31 @@ def TT_SGDUpdateOp : TT_InferredOp<"sgd_update", [ElementwiseOp, InPlaceUpdate]>
     The result takes the parameter's place; the pipeline fails where it would
     have to copy it. A gradient with a shorter last dimension updates the
     leading part of the parameter; the rest stays.
+
+    A quantized parameter is stored integers p, rounded stochastically:
+    `n = rne(u - lr * (grad + weight_decay * p))` with u from (-0.5, 0.5), then `p + n`, which
+    saturates: int8 at the ends of its range, int32 at +-2^30. Of an int32 parameter n is at most
+    2^29 in magnitude, and from 2^22 on its fraction is cut off instead of rounded. For the element
+    of row-major index i in the gradient, modulo 2^32:
+    `h = i * 0x9E3779B1 + random + stream * 0x85EBCA6B`, `h ^= h >> 16`, `h *= 0x7FEB352D`,
+    `h ^= h >> 15`, `h *= 0x846CA68B`, `h ^= h >> 16`, and
+    `u = (h >> 9) * 2^-23 + 2^-24 - 0.5`. A gradient of zero changes nothing.
   }];
   let arguments = (ins TT_Tensor:$param, TT_FloatTensor:$grad, TT_Scalar:$learning_rate,
-                       DefaultValuedAttr<F32Attr, "0.0f">:$weight_decay);
+                       Optional<TT_RandomState>:$random,
+                       DefaultValuedAttr<F32Attr, "0.0f">:$weight_decay,
+                       DefaultValuedAttr<I32Attr, "0">:$stream);
   let results = (outs TT_Tensor:$output);
+  let hasVerifier = 1;
+}
+
+def TT_NextRandomOp : TT_InferredOp<"next_random", [InPlaceUpdate, ElementwiseOp]> {
+  let summary = "State of the random generator for the next step";
+  let description = [{
+    `1664525 * state + 1013904223` modulo 2^32.
+  }];
+  let arguments = (ins TT_RandomState:$state);
+  let results = (outs TT_RandomState:$output);
 }
 
 def TT_MomentumUpdateOp : TT_InferredOp<"momentum_update", [ElementwiseOp, InPlaceUpdate]> {
@@ -555,6 +646,28 @@ def TT_KernelOp : Op<TinyTrain_Dialect, "kernel", [
       return getKernelBlock()->getArgument(getInputs().size() + i);
     }
   }];
+}
+
+def TT_RowWindowOp : TT_Op<"row_window", [HasParent<"KernelOp">]> {
+  let summary = "The rows of an image at hand in one turn of a row pipeline";
+  let description = [{
+    In a kernel that holds kernels for single rows: rows `step * r + offset` and the next ones,
+    `rows` in all, of an image of `height` rows, for row r of what reads them. The operand is the
+    whole image, or a kernel's row of it: then the last rows are kept in a line buffer. Rows
+    outside the image hold `fill`.
+  }];
+  let arguments = (ins TT_AnyTensor:$input, I64Attr:$rows, I64Attr:$step, I64Attr:$offset,
+                       I64Attr:$height, I64Attr:$fill);
+  let results = (outs TT_AnyTensor:$output);
+}
+
+def TT_JoinRowsOp : TT_Op<"join_rows", [HasParent<"KernelOp">]> {
+  let summary = "The image of all rows that a row pipeline's last kernel computes";
+  let description = [{
+    The result is the operand's row r, for every r.
+  }];
+  let arguments = (ins TT_AnyTensor:$input);
+  let results = (outs TT_AnyTensor:$output);
 }
 
 def TT_YieldOp : Op<TinyTrain_Dialect, "yield", [

@@ -123,6 +123,18 @@ def PackClampMasks : Pass<"tinytrain-pack-clamp-masks", "::mlir::func::FuncOp"> 
   let dependentDialects = ["::tinytrain::TinyTrainDialect"];
 }
 
+def ApplyQAS : Pass<"tinytrain-apply-qas", "::mlir::func::FuncOp"> {
+  let summary = "Quantization-aware scaling of the gradients of stored integers";
+  let description = [{
+    The gradient of a quantized parameter with respect to its stored integers is s times that of
+    the real value, and its integers are the real value divided by s: for a step like that of the
+    real value the gradient is multiplied by s^-2, channel by channel. The scales are those of the
+    parameter's type: s_w of a weight, s_w * s_x of a bias.
+    Source: arXiv 2206.15472, section 2.1.
+  }];
+  let statistics = [Statistic<"numScaled", "scaled", "Gradients scaled">];
+}
+
 def ApplyOptimizer : Pass<"tinytrain-apply-optimizer", "::mlir::func::FuncOp"> {
   let summary = "Turns gradients into in-place parameter updates";
   let description = [{
@@ -176,6 +188,22 @@ def FuseOps : Pass<"tinytrain-fuse-ops", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::tinytrain::TinyTrainDialect"];
 }
 
+def StreamRows : Pass<"tinytrain-stream-rows", "::mlir::ModuleOp"> {
+  let summary = "Runs chains of int8 convolutions row by row";
+  let description = [{
+    Where a chain of convolutions, each the only reader of the one before, widens an image and
+    narrows it again, the wide images need not exist as a whole: each row is computed from the
+    last rows of the image before, which line buffers hold. The chain becomes one kernel of
+    kernels for single rows (`tinytrain.row_window`), with the line buffers as a second result.
+    No element is computed twice. Chains are taken where nothing else needs as much memory.
+  }];
+  let statistics = [
+    Statistic<"numChains", "chains", "Chains of convolutions that run row by row">,
+    Statistic<"numBytes", "bytes-not-kept", "Bytes of images that never exist as a whole">
+  ];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
 def SplitChannels : Pass<"tinytrain-split-channels", "::mlir::func::FuncOp"> {
   let summary = "Runs an expansion and the depthwise convolution behind it group by group";
   let description = [{
@@ -208,10 +236,18 @@ def ConvertTinyTrainToLinalg
     The input gradient of a strided convolution is split into its phases by the
     index maps, without zeros in between. Ops inside a `tinytrain.kernel` stay
     inside it.
+
+    Quantized tensors become tensors of stored integers, and their arithmetic explicit: int32
+    sums, one multiplication in f32 per result, rounding, saturation. Such ops are marked
+    `tinytrain.exact`: code generation neither rearranges nor contracts their floating-point
+    operations, so that every target computes the same integers.
   }];
+  let options = [
+    Option<"exact", "exact", "bool", "false", "mark all ops as exact">
+  ];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
-    "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"
+    "::mlir::math::MathDialect", "::mlir::quant::QuantDialect", "::mlir::tensor::TensorDialect"
   ];
 }
 

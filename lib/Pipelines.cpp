@@ -30,18 +30,25 @@ struct TrainingGraphOptions : PassPipelineOptions<TrainingGraphOptions> {
   Option<bool> updatesLast{*this, "updates-last",
                            llvm::cl::desc("update all parameters at the end"),
                            llvm::cl::init(false)};
+  Option<bool> qas{*this, "qas", llvm::cl::desc("quantization-aware scaling"),
+                   llvm::cl::init(true)};
   Option<bool> masks{*this, "masks",
                      llvm::cl::desc("keep one bit per element for the adjoint of a clamp"),
                      llvm::cl::init(true)};
 };
 
 struct KernelGraphOptions : PassPipelineOptions<KernelGraphOptions> {
+  Option<bool> exact{*this, "exact",
+                     llvm::cl::desc("keep the order of all floating-point operations"),
+                     llvm::cl::init(false)};
   Option<bool> fuse{*this, "fuse", llvm::cl::desc("form kernels of several ops"),
                     llvm::cl::init(true)};
   Option<bool> detach{*this, "detach", llvm::cl::desc("keep the frozen part of a parameter apart"),
                       llvm::cl::init(true)};
   Option<bool> split{*this, "split", llvm::cl::desc("cut expansions into groups of channels"),
                      llvm::cl::init(true)};
+  Option<bool> rows{*this, "rows", llvm::cl::desc("run chains of convolutions row by row"),
+                    llvm::cl::init(true)};
   Option<bool> reorder{*this, "reorder", llvm::cl::desc("schedule for the smallest peak"),
                        llvm::cl::init(true)};
   Option<bool> inPlace{*this, "in-place", llvm::cl::desc("let results take over dying operands"),
@@ -84,9 +91,12 @@ void buildTrainingGraph(OpPassManager &pm, const TrainingGraphOptions &options) 
   // 6. One bit per element where a clamp's adjoint needs no more.
   if (options.masks)
     func.addPass(createPackClampMasks());
-  // 7. The gradients that are left become updates.
+  // 7. Steps of stored integers like those of the real values.
+  if (options.qas)
+    func.addPass(createApplyQAS());
+  // 8. The gradients that are left become updates.
   func.addPass(createApplyOptimizer({options.momentum, options.weightDecay, options.updatesLast}));
-  // 8. Twice the same subexpression, identity scales.
+  // 9. Twice the same subexpression, identity scales.
   func.addPass(createCanonicalizerPass());
   func.addPass(createCSEPass());
 }
@@ -96,14 +106,16 @@ void buildKernelGraph(OpPassManager &pm, const KernelGraphOptions &options) {
   // 1. The frozen part of a partly trained parameter is a constant.
   if (options.detach)
     pm.addPass(createDetachFrozenParts());
-  OpPassManager &func = pm.nest<func::FuncOp>();
   // 2. What runs as one loop nest.
-  func.addPass(createFuseOps({options.fuse}));
+  pm.addNestedPass<func::FuncOp>(createFuseOps({options.fuse}));
   // 3. No expansion as a whole where nothing else is as large.
+  if (options.rows)
+    pm.addPass(createStreamRows());
+  OpPassManager &func = pm.nest<func::FuncOp>();
   if (options.split)
     func.addPass(createSplitChannels());
   // 4. Structured ops, inside kernels and outside.
-  func.addPass(createConvertTinyTrainToLinalg());
+  func.addPass(createConvertTinyTrainToLinalg({options.exact}));
   func.addPass(createCSEPass());
   // 5. What is still outside gets a kernel of its own.
   func.addPass(createFormKernels());

@@ -144,7 +144,7 @@ void Autodiff::runOnOperation() {
   for (unsigned arg : wanted) {
     Value value = func.getArgument(arg), gradient = cotangents.lookup(value);
     if (!gradient) {
-      auto type = cast<RankedTensorType>(value.getType());
+      RankedTensorType type = gradientType(value.getType());
       gradient =
           arith::ConstantOp::create(b, ret.getLoc(), type, DenseElementsAttr::get(type, 0.0f));
     }

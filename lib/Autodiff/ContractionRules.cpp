@@ -24,15 +24,15 @@ static Value conv2dInputGrad(Conv2DOp op, OpBuilder &b, Value g) {
   }
   if (interior[1] || interior[2])
     g = PadOp::create(b, op.getLoc(), g, SmallVector<int64_t>(4, 0), high, interior, APFloat(0.0f));
-  return Conv2DInputGradOp::create(b, op.getLoc(), x, g, op.getWeight(), strides, padding,
-                                   dilations, op.getGroups());
+  return Conv2DInputGradOp::create(b, op.getLoc(), gradientType(x), g, op.getWeight(), strides,
+                                   padding, dilations, op.getGroups());
 }
 
 static Cotangents conv2d(Conv2DOp op, OpBuilder &b, Value g) {
   Value dx = conv2dInputGrad(op, b, g);
-  Value dw = Conv2DWeightGradOp::create(b, op.getLoc(), op.getWeight().getType(), op.getInput(), g,
-                                        op.getStrides(), op.getPadding(), op.getDilations(),
-                                        op.getGroups());
+  Value dw = Conv2DWeightGradOp::create(b, op.getLoc(), gradientType(op.getWeight().getType()),
+                                        op.getInput(), g, op.getStrides(), op.getPadding(),
+                                        op.getDilations(), op.getGroups());
   return SmallVector<Value>{dx, dw};
 }
 

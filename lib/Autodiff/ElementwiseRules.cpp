@@ -13,7 +13,18 @@ static Cotangents biasAddVJP(BiasAddOp op, OpBuilder &b, Value g) {
   return SmallVector<Value>{g, ReduceSumOp::create(b, op.getLoc(), g, leading)};
 }
 
-static Cotangents addVJP(AddOp, OpBuilder &, Value g) { return SmallVector<Value>{g, g}; }
+static Cotangents addVJP(AddOp op, OpBuilder &b, Value g) {
+  quant::QuantizedType y = quantizedElement(op.getOutput());
+  if (!y)
+    return SmallVector<Value>{g, g};
+  g = saturationVJP(b, op.getLoc(), g, op.getOutput());
+  auto scaled = [&](Value operand) -> Value {
+    float factor = scalesOf(quantizedElement(operand))[0] / scalesOf(y)[0];
+    return ScaleOp::create(b, op.getLoc(), g, APFloat(factor));
+  };
+  Value dLhs = scaled(op.getLhs());
+  return SmallVector<Value>{dLhs, scaled(op.getRhs())};
+}
 
 static Cotangents subVJP(SubOp op, OpBuilder &b, Value g) {
   return SmallVector<Value>{g, ScaleOp::create(b, op.getLoc(), g, APFloat(-1.0f))};

@@ -9,6 +9,7 @@ void tinytrain::registerAutodiffRules(mlir::DialectRegistry &registry) {
     attachContractionRules(context);
     attachElementwiseRules(context);
     attachPoolingRules(context);
+    attachQuantizationRules(context);
     attachReductionRules(context);
     attachShapeRules(context);
   });

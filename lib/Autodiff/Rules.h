@@ -13,6 +13,7 @@ void registerAutodiffRules(mlir::DialectRegistry &registry);
 void attachContractionRules(mlir::MLIRContext *context);
 void attachElementwiseRules(mlir::MLIRContext *context);
 void attachPoolingRules(mlir::MLIRContext *context);
+void attachQuantizationRules(mlir::MLIRContext *context);
 void attachReductionRules(mlir::MLIRContext *context);
 void attachShapeRules(mlir::MLIRContext *context);
 
@@ -28,6 +29,10 @@ struct VJPModel : DifferentiableOpInterface::ExternalModel<VJPModel<Op, Rule>, O
     return Rule(mlir::cast<Op>(op), builder, cotangents.front());
   }
 };
+
+/// `g` where `result`, which saturates at the ends of its storage type, does not.
+mlir::Value saturationVJP(mlir::OpBuilder &b, mlir::Location loc, mlir::Value g,
+                          mlir::Value result);
 
 /// Attaches one rule to one op.
 template <auto Rule> struct Attach;

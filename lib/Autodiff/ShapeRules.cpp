@@ -6,7 +6,8 @@ using namespace mlir;
 using namespace tinytrain;
 
 static Cotangents reshape(ReshapeOp op, OpBuilder &b, Value g) {
-  return SmallVector<Value>{ReshapeOp::create(b, op.getLoc(), op.getInput().getType(), g)};
+  return SmallVector<Value>{
+      ReshapeOp::create(b, op.getLoc(), gradientType(op.getInput().getType()), g)};
 }
 
 static Cotangents transpose(TransposeOp op, OpBuilder &b, Value g) {

@@ -11,11 +11,6 @@ namespace {
 
 using Exprs = SmallVector<AffineExpr>;
 
-Value multiplyAdd(OpBuilder &b, Location loc, ValueRange args) {
-  Value product = arith::MulFOp::create(b, loc, args[0], args[1]);
-  return arith::AddFOp::create(b, loc, args[2], product);
-}
-
 template <typename Op> Window2D windowOf(Op op, ArrayRef<int64_t> weightShape) {
   return *getWindow(weightShape.slice(1, 2), op.getStrides(), op.getPadding(), op.getDilations(),
                     [&] { return op.emitOpError(); });
@@ -64,13 +59,10 @@ RankedTensorType withShape(RankedTensorType type, ArrayRef<int64_t> shape) {
   return RankedTensorType::get(shape, type.getElementType());
 }
 
-Value zeroPad(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> low, ArrayRef<int64_t> high) {
-  return padTensor(b, loc, x, low, high, b.getF32FloatAttr(0));
-}
-
 /// Pads the image dimensions of an NHWC value by the window's padding.
-Value padImage(OpBuilder &b, Location loc, Value x, const Window2D &w) {
-  return zeroPad(b, loc, x, {0, w.padLow[0], w.padLow[1], 0}, {0, w.padHigh[0], w.padHigh[1], 0});
+Value padImage(OpBuilder &b, Location loc, const Product &product, Value x, const Window2D &w) {
+  return product.pad(b, loc, x, {0, w.padLow[0], w.padLow[1], 0},
+                     {0, w.padHigh[0], w.padHigh[1], 0});
 }
 
 struct LowerConv2D : OpRewritePattern<Conv2DOp> {
@@ -81,42 +73,42 @@ struct LowerConv2D : OpRewritePattern<Conv2DOp> {
                      type = typeOf(op);
     int64_t groups = op.getGroups();
     Window2D window = windowOf(op, wType.getShape());
-    Value x = padImage(b, loc, op.getInput(), window), w = op.getWeight();
+    Product product(b, loc, op.getInput(), op.getWeight());
+    Value x = padImage(b, loc, product, product.a, window), w = product.b;
     SmallVector<AffineExpr> d;
     for (unsigned i = 0; i < 8; ++i)
       d.push_back(b.getAffineDimExpr(i));
     auto at = [&](unsigned dim, AffineExpr out, AffineExpr tap) {
       return out * window.stride[dim] + tap * window.dilation[dim];
     };
-    auto zero = b.getF32FloatAttr(0);
     Value result;
     switch (kindOf(groups, xType, wType)) {
     case Kind::Dense: // n p q o | h w i
-      result = generic(b, loc, {x, w}, filledTensor(b, loc, type, zero), 7,
+      result = generic(b, loc, {x, w}, product.start(b, loc, type.getShape()), 7,
                        {Exprs{d[0], at(0, d[1], d[4]), at(1, d[2], d[5]), d[6]},
                         Exprs{d[3], d[4], d[5], d[6]}, Exprs{d[0], d[1], d[2], d[3]}},
-                       {4, 5, 6}, multiplyAdd);
+                       {4, 5, 6}, product.body());
       break;
     case Kind::Depthwise: // n p q c | h w
-      result = generic(b, loc, {x, w}, filledTensor(b, loc, type, zero), 6,
+      result = generic(b, loc, {x, w}, product.start(b, loc, type.getShape()), 6,
                        {Exprs{d[0], at(0, d[1], d[4]), at(1, d[2], d[5]), d[3]},
                         Exprs{b.getAffineConstantExpr(0), d[4], d[5], d[3]},
                         Exprs{d[0], d[1], d[2], d[3]}},
-                       {4, 5}, multiplyAdd);
+                       {4, 5}, product.body());
       break;
     case Kind::Grouped: { // n p q g o | h w i
-      auto split = withShape(type, {type.getDimSize(0), type.getDimSize(1), type.getDimSize(2),
-                                    groups, type.getDimSize(3) / groups});
+      SmallVector<int64_t> split = {type.getDimSize(0), type.getDimSize(1), type.getDimSize(2),
+                                    groups, type.getDimSize(3) / groups};
       result = generic(b, loc, {splitDim(b, loc, x, 3, groups), splitDim(b, loc, w, 0, groups)},
-                       filledTensor(b, loc, split, zero), 8,
+                       product.start(b, loc, split), 8,
                        {Exprs{d[0], at(0, d[1], d[5]), at(1, d[2], d[6]), d[3], d[7]},
                         Exprs{d[3], d[4], d[5], d[6], d[7]}, Exprs{d[0], d[1], d[2], d[3], d[4]}},
-                       {5, 6, 7}, multiplyAdd);
+                       {5, 6, 7}, product.body());
       result = joinDims(b, loc, result, {3});
       break;
     }
     }
-    b.replaceOp(op, result);
+    b.replaceOp(op, withType(b, loc, result, op.getType()));
     return success();
   }
 };
@@ -128,45 +120,45 @@ struct LowerConv2DWeightGrad : OpRewritePattern<Conv2DWeightGradOp> {
     RankedTensorType xType = typeOf(op.getInput()), type = typeOf(op);
     int64_t groups = op.getGroups();
     Window2D window = windowOf(op, type.getShape());
-    Value x = padImage(b, loc, op.getInput(), window), g = op.getGrad();
+    Product product(b, loc, op.getInput(), op.getGrad());
+    Value x = padImage(b, loc, product, product.a, window), g = product.b;
     SmallVector<AffineExpr> d;
     for (unsigned i = 0; i < 8; ++i)
       d.push_back(b.getAffineDimExpr(i));
     auto at = [&](unsigned dim, AffineExpr out, AffineExpr tap) {
       return out * window.stride[dim] + tap * window.dilation[dim];
     };
-    auto zero = b.getF32FloatAttr(0);
     Value result;
     switch (kindOf(groups, xType, type)) {
     case Kind::Dense: // o h w i | n p q
-      result = generic(b, loc, {x, g}, filledTensor(b, loc, type, zero), 7,
+      result = generic(b, loc, {x, g}, product.start(b, loc, type.getShape()), 7,
                        {Exprs{d[4], at(0, d[5], d[1]), at(1, d[6], d[2]), d[3]},
                         Exprs{d[4], d[5], d[6], d[0]}, Exprs{d[0], d[1], d[2], d[3]}},
-                       {4, 5, 6}, multiplyAdd);
+                       {4, 5, 6}, product.body());
       break;
     case Kind::Depthwise: { // h w c | n p q
-      auto flat = withShape(type, type.getShape().drop_front());
-      result = generic(b, loc, {x, g}, filledTensor(b, loc, flat, zero), 6,
+      result = generic(b, loc, {x, g}, product.start(b, loc, type.getShape().drop_front()), 6,
                        {Exprs{d[3], at(0, d[4], d[0]), at(1, d[5], d[1]), d[2]},
                         Exprs{d[3], d[4], d[5], d[2]}, Exprs{d[0], d[1], d[2]}},
-                       {3, 4, 5}, multiplyAdd);
+                       {3, 4, 5}, product.body());
       SmallVector<ReassociationIndices> map = {{0, 1}, {2}, {3}};
-      result = tensor::ExpandShapeOp::create(b, loc, type, result, map);
+      result = tensor::ExpandShapeOp::create(
+          b, loc, RankedTensorType::get(type.getShape(), product.element), result, map);
       break;
     }
     case Kind::Grouped: { // g o h w i | n p q
-      auto split = withShape(type, {groups, type.getDimSize(0) / groups, type.getDimSize(1),
-                                    type.getDimSize(2), type.getDimSize(3)});
+      SmallVector<int64_t> split = {groups, type.getDimSize(0) / groups, type.getDimSize(1),
+                                    type.getDimSize(2), type.getDimSize(3)};
       result = generic(b, loc, {splitDim(b, loc, x, 3, groups), splitDim(b, loc, g, 3, groups)},
-                       filledTensor(b, loc, split, zero), 8,
+                       product.start(b, loc, split), 8,
                        {Exprs{d[5], at(0, d[6], d[2]), at(1, d[7], d[3]), d[0], d[4]},
                         Exprs{d[5], d[6], d[7], d[0], d[1]}, Exprs{d[0], d[1], d[2], d[3], d[4]}},
-                       {5, 6, 7}, multiplyAdd);
+                       {5, 6, 7}, product.body());
       result = joinDims(b, loc, result, {0});
       break;
     }
     }
-    b.replaceOp(op, result);
+    b.replaceOp(op, withType(b, loc, result, op.getType()));
     return success();
   }
 };
@@ -203,11 +195,12 @@ struct LowerConv2DInputGrad : OpRewritePattern<Conv2DInputGradOp> {
       return p.stride > 1 ? p.position(q, r, j)
                           : q + r - j * window.dilation[d] + (p.pad + lowPad(p, d));
     };
-    Value g = zeroPad(b, loc, op.getGrad(), {0, lowPad(h, 0), lowPad(w, 1), 0},
-                      {0, highPad(h, 0), highPad(w, 1), 0});
-    Value weight =
-        zeroPad(b, loc, op.getWeight(), {0, 0, 0, 0},
-                {0, h.taps * h.stride - window.kernel[0], w.taps * w.stride - window.kernel[1], 0});
+    Product product(b, loc, op.getGrad(), op.getWeight());
+    Value g = product.pad(b, loc, product.a, {0, lowPad(h, 0), lowPad(w, 1), 0},
+                          {0, highPad(h, 0), highPad(w, 1), 0});
+    Value weight = product.pad(
+        b, loc, product.b, {0, 0, 0, 0},
+        {0, h.taps * h.stride - window.kernel[0], w.taps * w.stride - window.kernel[1], 0});
 
     SmallVector<AffineExpr> d;
     for (unsigned i = 0; i < 10; ++i)
@@ -221,18 +214,15 @@ struct LowerConv2DInputGrad : OpRewritePattern<Conv2DInputGradOp> {
     Value taps = emptyTensor(b, loc, withShape(type, {h.taps, w.taps}));
     SmallVector<int64_t> shape = {n, h.quotients, h.stride, w.quotients, w.stride};
     Exprs out(d.begin(), d.begin() + 5);
-    auto body = [](OpBuilder &nested, Location l, ValueRange args) {
-      return multiplyAdd(nested, l, {args[0], args[1], args[3]});
-    };
     auto build = [&](ArrayRef<int64_t> channelShape, Value gIn, Value wIn, Exprs gMap, Exprs wMap,
                      SmallVector<unsigned> reductions) {
       llvm::append_range(shape, channelShape);
       for (unsigned c = 0; c < channelShape.size(); ++c)
         out.push_back(d[5 + c]);
-      Value init = filledTensor(b, loc, withShape(type, shape), b.getF32FloatAttr(0));
+      Value init = product.start(b, loc, shape);
       unsigned dims = j + reductions.size();
       return generic(b, loc, {gIn, wIn, taps}, init, dims, {gMap, wMap, Exprs{d[j], d[j + 1]}, out},
-                     reductions, body);
+                     reductions, product.body());
     };
     Value result;
     switch (kind) {
@@ -253,12 +243,12 @@ struct LowerConv2DInputGrad : OpRewritePattern<Conv2DInputGradOp> {
     if (grouped)
       joined.push_back(5);
     result = joinDims(b, loc, result, joined);
-    if (typeOf(result) != type) {
+    if (typeOf(result).getShape() != type.getShape()) {
       SmallVector<OpFoldResult> zero(4, b.getIndexAttr(0)), one(4, b.getIndexAttr(1));
       result = tensor::ExtractSliceOp::create(
-          b, loc, type, result, zero, getAsIndexOpFoldResult(b.getContext(), type.getShape()), one);
+          b, loc, result, zero, getAsIndexOpFoldResult(b.getContext(), type.getShape()), one);
     }
-    b.replaceOp(op, result);
+    b.replaceOp(op, withType(b, loc, result, op.getType()));
     return success();
   }
 };
@@ -281,9 +271,11 @@ struct LowerMatmul : OpRewritePattern<MatmulOp> {
     append(lhs, m, k, op.getTransposeLhs());
     append(rhs, k, n, op.getTransposeRhs());
     append(out, m, n, false);
-    Value init = filledTensor(b, op.getLoc(), type, b.getF32FloatAttr(0));
-    b.replaceOp(op, generic(b, op.getLoc(), {op.getLhs(), op.getRhs()}, init, batch + 3,
-                            {lhs, rhs, out}, {batch + 2}, multiplyAdd));
+    Product product(b, op.getLoc(), op.getLhs(), op.getRhs());
+    Value result = generic(b, op.getLoc(), {product.a, product.b},
+                           product.start(b, op.getLoc(), type.getShape()), batch + 3,
+                           {lhs, rhs, out}, {batch + 2}, product.body());
+    b.replaceOp(op, withType(b, op.getLoc(), result, type));
     return success();
   }
 };

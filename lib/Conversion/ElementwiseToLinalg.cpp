@@ -79,36 +79,23 @@ Value integerConstant(OpBuilder &b, Location loc, int64_t value) {
   return arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(value));
 }
 
-/// Loop dimensions: byte, channel, bit.
 struct LowerClampMask : OpRewritePattern<ClampMaskOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ClampMaskOp op, PatternRewriter &b) const override {
-    Location loc = op.getLoc();
-    auto type = cast<RankedTensorType>(op.getType()),
-         xType = cast<RankedTensorType>(op.getInput().getType());
-    Value x = padTensor(b, loc, op.getInput(), {0, 0},
-                        {type.getDimSize(0) * 8 - xType.getDimSize(0), 0}, b.getF32FloatAttr(0));
-    // The extent of the bits follows from no operand: a shape-only one says it.
-    Value bits = emptyTensor(b, loc, RankedTensorType::get({8}, type.getElementType()));
-    AffineExpr byte = b.getAffineDimExpr(0), channel = b.getAffineDimExpr(1),
-               bit = b.getAffineDimExpr(2);
-    Value init = filledTensor(b, loc, type, b.getI8IntegerAttr(0));
-    auto body = [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
-      Value inside;
-      forEachBound(op, nested, l, args[0], [&](Value condition) {
-        inside =
-            inside ? arith::AndIOp::create(nested, l, inside, condition).getResult() : condition;
-      });
-      if (!inside)
-        inside = arith::ConstantOp::create(nested, l, nested.getBoolAttr(true));
-      Value one = arith::ExtUIOp::create(nested, l, nested.getI8Type(), inside);
-      Value position = arith::IndexCastOp::create(nested, l, nested.getI8Type(),
-                                                  linalg::IndexOp::create(nested, l, 2));
-      Value shifted = arith::ShLIOp::create(nested, l, one, position);
-      return arith::AddIOp::create(nested, l, args[2], shifted);
-    };
-    b.replaceOp(op, generic(b, loc, {x, bits}, init, 3,
-                            {{byte * 8 + bit, channel}, {bit}, {byte, channel}}, {2}, body));
+    b.replaceOp(
+        op, packBits(b, op.getLoc(), op.getInput(), op.getType(),
+                     [&](OpBuilder &nested, Location l, Value x) {
+                       Value inside;
+                       forEachBound(op, nested, l, x, [&](Value condition) {
+                         inside =
+                             inside
+                                 ? arith::AndIOp::create(nested, l, inside, condition).getResult()
+                                 : condition;
+                       });
+                       if (!inside)
+                         inside = arith::ConstantOp::create(nested, l, nested.getBoolAttr(true));
+                       return inside;
+                     }));
     return success();
   }
 };
@@ -161,20 +148,12 @@ Value sgdUpdate(SGDUpdateOp op, OpBuilder &b, Location loc, ValueRange args) {
   return arith::SubFOp::create(b, loc, args[0], step);
 }
 Value momentumUpdate(MomentumUpdateOp op, OpBuilder &b, Location loc, ValueRange args) {
+  Value param = args[2];
+  if (param.getType().isInteger())
+    param = arith::SIToFPOp::create(b, loc, b.getF32Type(), param);
   Value kept = arith::MulFOp::create(b, loc, args[0], constantLike(b, loc, op.getMomentum()));
-  Value grad = decayed(b, loc, args[1], args[2], op.getWeightDecay());
+  Value grad = decayed(b, loc, args[1], param, op.getWeightDecay());
   return arith::AddFOp::create(b, loc, kept, grad);
-}
-
-/// The leading part of `x` of the given shape, or `x` if that is all of it.
-Value leadingPart(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> shape) {
-  auto type = cast<RankedTensorType>(x.getType());
-  if (type.getShape() == shape)
-    return x;
-  SmallVector<OpFoldResult> zero(shape.size(), b.getIndexAttr(0)),
-      one(shape.size(), b.getIndexAttr(1));
-  return tensor::ExtractSliceOp::create(b, loc, x, zero,
-                                        getAsIndexOpFoldResult(b.getContext(), shape), one);
 }
 
 /// Updates the part of the parameter that the gradient covers.
@@ -189,13 +168,40 @@ struct LowerSGDUpdate : OpRewritePattern<SGDUpdateOp> {
                                 [&](OpBuilder &nested, Location l, ValueRange args) {
                                   return sgdUpdate(op, nested, l, args);
                                 });
-    if (part != op.getParam()) {
-      SmallVector<OpFoldResult> zero(shape.size(), b.getIndexAttr(0)),
-          one(shape.size(), b.getIndexAttr(1));
-      updated = tensor::InsertSliceOp::create(b, loc, updated, op.getParam(), zero,
-                                              getAsIndexOpFoldResult(b.getContext(), shape), one);
-    }
-    b.replaceOp(op, updated);
+    b.replaceOp(op, withLeadingPart(b, loc, op.getParam(), updated));
+    return success();
+  }
+};
+
+struct LowerChannelScale : OpRewritePattern<ChannelScaleOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ChannelScaleOp op, PatternRewriter &b) const override {
+    unsigned rank = op.getType().getRank();
+    SmallVector<AffineExpr> identity;
+    for (unsigned d = 0; d < rank; ++d)
+      identity.push_back(b.getAffineDimExpr(d));
+    b.replaceOp(op, generic(b, op.getLoc(), op->getOperands(),
+                            emptyTensor(b, op.getLoc(), op.getType()), rank,
+                            {identity, {identity[op.getAxis()]}, identity}, {},
+                            [](OpBuilder &n, Location l, ValueRange args) -> Value {
+                              return arith::MulFOp::create(n, l, args[0], args[1]);
+                            }));
+    return success();
+  }
+};
+
+struct LowerNextRandom : OpRewritePattern<NextRandomOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(NextRandomOp op, PatternRewriter &b) const override {
+    b.replaceOp(op, elementwise(b, op.getLoc(), op.getType(), op.getState(),
+                                [](OpBuilder &n, Location l, ValueRange args) -> Value {
+                                  auto constant = [&](int32_t v) -> Value {
+                                    return arith::ConstantOp::create(n, l, n.getI32IntegerAttr(v));
+                                  };
+                                  Value next =
+                                      arith::MulIOp::create(n, l, args[0], constant(1664525));
+                                  return arith::AddIOp::create(n, l, next, constant(1013904223));
+                                }));
     return success();
   }
 };
@@ -225,6 +231,6 @@ void tinytrain::populateElementwiseToLinalg(RewritePatternSet &patterns) {
                LowerElementwise<LogOp, unary<LogOp, math::LogOp>>, LowerElementwise<ScaleOp, scale>,
                LowerElementwise<ShiftOp, shift>, LowerElementwise<ReluOp, relu>,
                LowerElementwise<ClampOp, clamp>, LowerElementwise<ClampGradOp, clampGrad>,
-               LowerClampMask, LowerMaskGrad, LowerSGDUpdate, LowerMomentumUpdate>(
-      patterns.getContext());
+               LowerClampMask, LowerMaskGrad, LowerSGDUpdate, LowerChannelScale, LowerNextRandom,
+               LowerMomentumUpdate>(patterns.getContext());
 }

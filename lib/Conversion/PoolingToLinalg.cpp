@@ -35,23 +35,38 @@ struct PoolLoops {
   }
 };
 
-Value padImage(OpBuilder &b, Location loc, Value x, const Window2D &w, double value) {
+Value padImage(OpBuilder &b, Location loc, Value x, const Window2D &w, TypedAttr value) {
   return padTensor(b, loc, x, {0, w.padLow[0], w.padLow[1], 0}, {0, w.padHigh[0], w.padHigh[1], 0},
-                   b.getF32FloatAttr(value));
+                   value);
 }
 
-constexpr double kLowest = -std::numeric_limits<double>::infinity();
+/// The smallest value of a float or of a stored integer.
+TypedAttr lowest(OpBuilder &b, Type element) {
+  if (auto integer = dyn_cast<IntegerType>(element))
+    return b.getIntegerAttr(element, APInt::getSignedMinValue(integer.getWidth()));
+  return b.getFloatAttr(element, -std::numeric_limits<double>::infinity());
+}
+
+/// `a > b`
+Value isGreater(OpBuilder &b, Location loc, Value lhs, Value rhs) {
+  if (lhs.getType().isInteger())
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, lhs, rhs);
+  return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, lhs, rhs);
+}
 
 struct LowerMaxPool : OpRewritePattern<MaxPoolOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MaxPoolOp op, PatternRewriter &b) const override {
     Location loc = op.getLoc();
     Window2D w = windowOf(op);
-    Value x = padImage(b, loc, op.getInput(), w, kLowest);
-    PoolLoops loops(b, loc, w, b.getF32Type());
-    Value init = filledTensor(b, loc, typeOf(op), b.getF32FloatAttr(kLowest));
+    Type element = typeOf(op).getElementType();
+    Value x = padImage(b, loc, op.getInput(), w, lowest(b, element));
+    PoolLoops loops(b, loc, w, element);
+    Value init = filledTensor(b, loc, typeOf(op), lowest(b, element));
     b.replaceOp(op, generic(b, loc, {x, loops.window}, init, 6, loops.exprs, {4, 5},
-                            [](OpBuilder &nested, Location l, ValueRange args) {
+                            [](OpBuilder &nested, Location l, ValueRange args) -> Value {
+                              if (args[0].getType().isInteger())
+                                return arith::MaxSIOp::create(nested, l, args[2], args[0]);
                               return atLeast(nested, l, args[2], args[0]);
                             }));
     return success();
@@ -65,11 +80,11 @@ struct LowerMaxPoolArgmax : OpRewritePattern<MaxPoolArgmaxOp> {
     Location loc = op.getLoc();
     Window2D w = windowOf(op);
     RankedTensorType type = typeOf(op);
-    Type element = b.getF32Type();
-    Value x = padImage(b, loc, op.getInput(), w, kLowest);
+    Type element = typeOf(op.getInput()).getElementType();
+    Value x = padImage(b, loc, op.getInput(), w, lowest(b, element));
     PoolLoops loops(b, loc, w, element);
-    Value max = filledTensor(b, loc, RankedTensorType::get(type.getShape(), element),
-                             b.getF32FloatAttr(kLowest));
+    Value max =
+        filledTensor(b, loc, RankedTensorType::get(type.getShape(), element), lowest(b, element));
     Value position = filledTensor(b, loc, type, b.getI8IntegerAttr(0));
     loops.exprs.push_back(loops.exprs.back());
     SmallVector<AffineMap> maps;
@@ -81,8 +96,7 @@ struct LowerMaxPoolArgmax : OpRewritePattern<MaxPoolArgmaxOp> {
         b, loc, TypeRange{max.getType(), type}, ValueRange{x, loops.window},
         ValueRange{max, position}, maps, iterators,
         [&](OpBuilder &nested, Location l, ValueRange args) {
-          Value greater =
-              arith::CmpFOp::create(nested, l, arith::CmpFPredicate::OGT, args[0], args[2]);
+          Value greater = isGreater(nested, l, args[0], args[2]);
           Value row = linalg::IndexOp::create(nested, l, 4);
           Value column = linalg::IndexOp::create(nested, l, 5);
           Value width = arith::ConstantIndexOp::create(nested, l, w.kernel[1]);
@@ -103,7 +117,7 @@ struct LowerAvgPool : OpRewritePattern<AvgPoolOp> {
   LogicalResult matchAndRewrite(AvgPoolOp op, PatternRewriter &b) const override {
     Location loc = op.getLoc();
     Window2D w = windowOf(op);
-    Value x = padImage(b, loc, op.getInput(), w, 0);
+    Value x = padImage(b, loc, op.getInput(), w, b.getF32FloatAttr(0));
     PoolLoops loops(b, loc, w, b.getF32Type());
     Value init = filledTensor(b, loc, typeOf(op), b.getF32FloatAttr(0));
     Value sum = generic(b, loc, {x, loops.window}, init, 6, loops.exprs, {4, 5},

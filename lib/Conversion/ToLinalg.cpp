@@ -5,6 +5,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Quant/IR/Quant.h"
 #include "mlir/Transforms/DialectConversion.h"
 
 using namespace mlir;
@@ -22,19 +23,89 @@ struct ConvertTinyTrainToLinalg
   using ConvertTinyTrainToLinalgBase::ConvertTinyTrainToLinalgBase;
 
   void runOnOperation() override {
-    ConversionTarget target(getContext());
-    target.addLegalDialect<arith::ArithDialect, linalg::LinalgDialect, math::MathDialect,
-                           tensor::TensorDialect>();
-    target.addIllegalDialect<TinyTrainDialect>();
-    target.addLegalOp<KernelOp, YieldOp>();
+    if (getOperation().isExternal())
+      return;
+    // First what looks at scales; then nothing but stored integers is left.
+    RewritePatternSet quantized(&getContext());
+    populateContractionToLinalg(quantized);
+    populateQuantizedToLinalg(quantized);
+    if (failed(convert(std::move(quantized), /*all=*/false)))
+      return signalPassFailure();
+    dropQuantizedTypes();
     RewritePatternSet patterns(&getContext());
-    populateContractionToLinalg(patterns);
     populateElementwiseToLinalg(patterns);
     populatePoolingToLinalg(patterns);
     populateReductionToLinalg(patterns);
     populateShapeToLinalg(patterns);
-    if (failed(applyPartialConversion(getOperation(), target, std::move(patterns))))
-      signalPassFailure();
+    if (failed(convert(std::move(patterns), /*all=*/true)))
+      return signalPassFailure();
+    getOperation().walk([&](KernelOp kernel) { hoistTables(kernel); });
+    if (exact)
+      getOperation().walk(
+          [](linalg::GenericOp op) { op->setAttr(kExact, UnitAttr::get(op.getContext())); });
+  }
+
+private:
+  /// Converts all ops, or only contractions and those that look at scales.
+  LogicalResult convert(RewritePatternSet patterns, bool all) {
+    ConversionTarget target(getContext());
+    target.addLegalDialect<arith::ArithDialect, linalg::LinalgDialect, math::MathDialect,
+                           quant::QuantDialect, tensor::TensorDialect>();
+    target.addDynamicallyLegalDialect<TinyTrainDialect>(
+        [=](Operation *op) { return !all && !dependsOnScales(op); });
+    target.addLegalOp<JoinRowsOp, KernelOp, RowWindowOp, YieldOp>();
+    return applyPartialConversion(getOperation(), target, std::move(patterns));
+  }
+
+  static bool dependsOnScales(Operation *op) {
+    if (isa<ContractionOpInterface>(op))
+      return true;
+    // These move or compare stored integers.
+    if (isa<ReshapeOp, SliceOp, ConcatOp, TransposeOp, MaxPoolOp, MaxPoolArgmaxOp, MomentumUpdateOp,
+            RowWindowOp, JoinRowsOp>(op))
+      return false;
+    auto isQuantized = [](Type type) {
+      return isa<ShapedType>(type) && quantizedElement(type) != nullptr;
+    };
+    return llvm::any_of(op->getOperandTypes(), isQuantized) ||
+           llvm::any_of(op->getResultTypes(), isQuantized);
+  }
+
+  /// Makes every quantized value one of stored integers.
+  void dropQuantizedTypes() {
+    func::FuncOp func = getOperation();
+    auto drop = [](Value value) {
+      if (auto tensor = dyn_cast<RankedTensorType>(value.getType()))
+        value.setType(storageType(tensor));
+    };
+    func.walk([&](Operation *op) {
+      llvm::for_each(op->getResults(), drop);
+      for (Region &region : op->getRegions())
+        for (Block &block : region)
+          llvm::for_each(block.getArguments(), drop);
+    });
+    func.walk([](quant::StorageCastOp cast) {
+      cast.getResult().replaceAllUsesWith(cast.getInput());
+      cast.erase();
+    });
+    func.setFunctionType(FunctionType::get(&getContext(), func.front().getArgumentTypes(),
+                                           func.front().getTerminator()->getOperandTypes()));
+  }
+
+  /// A kernel reads tables from memory: they become operands.
+  static void hoistTables(KernelOp kernel) {
+    for (auto constant :
+         llvm::make_early_inc_range(kernel.getKernelBlock()->getOps<arith::ConstantOp>())) {
+      if (!isa<ShapedType>(constant.getType()))
+        continue;
+      OpBuilder b(kernel);
+      Value table = b.clone(*constant)->getResult(0);
+      unsigned index = kernel.getInputs().size();
+      kernel.getInputsMutable().append(table);
+      constant.replaceAllUsesWith(
+          kernel.getKernelBlock()->insertArgument(index, table.getType(), constant.getLoc()));
+      constant.erase();
+    }
   }
 };
 
@@ -89,6 +160,105 @@ Value tinytrain::padTensor(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t
   return tensor::PadOp::create(b, loc, Type(), x, getAsIndexOpFoldResult(b.getContext(), low),
                                getAsIndexOpFoldResult(b.getContext(), high), scalar,
                                /*nofold=*/false);
+}
+
+Value tinytrain::leadingPart(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> shape) {
+  auto type = cast<RankedTensorType>(x.getType());
+  if (type.getShape() == shape)
+    return x;
+  SmallVector<OpFoldResult> zero(shape.size(), b.getIndexAttr(0)),
+      one(shape.size(), b.getIndexAttr(1));
+  return tensor::ExtractSliceOp::create(b, loc, x, zero,
+                                        getAsIndexOpFoldResult(b.getContext(), shape), one);
+}
+
+Value tinytrain::withLeadingPart(OpBuilder &b, Location loc, Value x, Value part) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(part.getType()).getShape();
+  if (cast<RankedTensorType>(x.getType()).getShape() == shape)
+    return part;
+  SmallVector<OpFoldResult> zero(shape.size(), b.getIndexAttr(0)),
+      one(shape.size(), b.getIndexAttr(1));
+  return tensor::InsertSliceOp::create(b, loc, part, x, zero,
+                                       getAsIndexOpFoldResult(b.getContext(), shape), one);
+}
+
+/// Loop dimensions: byte, channel, bit.
+Value tinytrain::packBits(OpBuilder &b, Location loc, Value x, RankedTensorType type,
+                          function_ref<Value(OpBuilder &, Location, Value)> isSet) {
+  auto xType = cast<RankedTensorType>(x.getType());
+  Value padded = padTensor(b, loc, x, {0, 0}, {type.getDimSize(0) * 8 - xType.getDimSize(0), 0},
+                           cast<TypedAttr>(b.getZeroAttr(xType.getElementType())));
+  // The extent of the bits follows from no operand: a shape-only one says it.
+  Value bits = emptyTensor(b, loc, RankedTensorType::get({8}, type.getElementType()));
+  AffineExpr byte = b.getAffineDimExpr(0), channel = b.getAffineDimExpr(1),
+             bit = b.getAffineDimExpr(2);
+  Value init = filledTensor(b, loc, type, b.getI8IntegerAttr(0));
+  auto body = [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
+    Value one = arith::ExtUIOp::create(nested, l, nested.getI8Type(), isSet(nested, l, args[0]));
+    Value position = arith::IndexCastOp::create(nested, l, nested.getI8Type(),
+                                                linalg::IndexOp::create(nested, l, 2));
+    Value shifted = arith::ShLIOp::create(nested, l, one, position);
+    return arith::AddIOp::create(nested, l, args[2], shifted);
+  };
+  return generic(b, loc, {padded, bits}, init, 3,
+                 {{byte * 8 + bit, channel}, {bit}, {byte, channel}}, {2}, body);
+}
+
+Value tinytrain::stored(OpBuilder &b, Location loc, Value x) {
+  return withType(b, loc, x, storageType(x.getType()));
+}
+
+Value tinytrain::withType(OpBuilder &b, Location loc, Value x, Type type) {
+  return x.getType() == type ? x : quant::StorageCastOp::create(b, loc, type, x).getResult();
+}
+
+Product::Product(OpBuilder &builder, Location loc, Value a, Value b)
+    : a(stored(builder, loc, a)), b(stored(builder, loc, b)) {
+  if (quant::QuantizedType type = quantizedElement(a))
+    zeroPoint = zeroPointOf(type);
+  auto isInteger = [](Value v) {
+    return cast<RankedTensorType>(v.getType()).getElementType().isInteger();
+  };
+  element = isInteger(this->a) && isInteger(this->b) ? Type(builder.getI32Type())
+                                                     : Type(builder.getF32Type());
+}
+
+TypedAttr Product::zero() const {
+  Builder builder(element.getContext());
+  return cast<TypedAttr>(builder.getZeroAttr(element));
+}
+
+Value Product::start(OpBuilder &builder, Location loc, ArrayRef<int64_t> shape) const {
+  return filledTensor(builder, loc, RankedTensorType::get(shape, element), zero());
+}
+
+Value Product::pad(OpBuilder &builder, Location loc, Value operand, ArrayRef<int64_t> low,
+                   ArrayRef<int64_t> high) const {
+  Type type = cast<RankedTensorType>(operand.getType()).getElementType();
+  auto nothing = type.isInteger()
+                     ? TypedAttr(builder.getIntegerAttr(type, operand == a ? zeroPoint : 0))
+                     : TypedAttr(builder.getFloatAttr(type, 0));
+  return padTensor(builder, loc, operand, low, high, nothing);
+}
+
+Value Product::multiplyAdd(OpBuilder &builder, Location loc, ValueRange args) const {
+  bool isInteger = element.isInteger();
+  auto load = [&](Value x, int64_t zero) -> Value {
+    if (!x.getType().isInteger())
+      return x;
+    Value wide = arith::ExtSIOp::create(builder, loc, builder.getI32Type(), x);
+    if (zero)
+      wide = arith::SubIOp::create(
+          builder, loc, wide,
+          arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(zero)));
+    return isInteger ? wide : arith::SIToFPOp::create(builder, loc, element, wide).getResult();
+  };
+  Value x = load(args[0], zeroPoint), y = load(args[1], 0);
+  if (isInteger)
+    return arith::AddIOp::create(builder, loc, args.back(),
+                                 arith::MulIOp::create(builder, loc, x, y));
+  return arith::AddFOp::create(builder, loc, args.back(),
+                               arith::MulFOp::create(builder, loc, x, y));
 }
 
 Value tinytrain::floatConstant(OpBuilder &b, Location loc, double value) {

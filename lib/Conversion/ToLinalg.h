@@ -13,6 +13,8 @@ namespace tinytrain {
 void populateContractionToLinalg(mlir::RewritePatternSet &patterns);
 void populateElementwiseToLinalg(mlir::RewritePatternSet &patterns);
 void populatePoolingToLinalg(mlir::RewritePatternSet &patterns);
+/// Ops whose arithmetic depends on the scales and zero points of quantized types.
+void populateQuantizedToLinalg(mlir::RewritePatternSet &patterns);
 void populateReductionToLinalg(mlir::RewritePatternSet &patterns);
 void populateShapeToLinalg(mlir::RewritePatternSet &patterns);
 
@@ -39,10 +41,53 @@ mlir::Value generic(mlir::OpBuilder &b, mlir::Location loc, mlir::ValueRange inp
 mlir::Value elementwise(mlir::OpBuilder &b, mlir::Location loc, mlir::RankedTensorType type,
                         mlir::ValueRange inputs, ScalarBody body);
 
+/// The stored integers of a quantized tensor; other tensors as they are.
+mlir::Value stored(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
+/// A result as the op that is replaced had it: stored integers become quantized again.
+mlir::Value withType(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::Type type);
+
+/// `sum (a - zeroPoint) * b` of floats or integers: sums of integers are int32, others f32.
+struct Product {
+  mlir::Value a, b;
+  int64_t zeroPoint = 0;
+  mlir::Type element;
+
+  Product(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value a, mlir::Value b);
+  /// Zero of the sum.
+  mlir::TypedAttr zero() const;
+  /// A tensor of zero sums.
+  mlir::Value start(mlir::OpBuilder &builder, mlir::Location loc,
+                    llvm::ArrayRef<int64_t> shape) const;
+  /// Surrounds an operand with what contributes nothing.
+  mlir::Value pad(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value operand,
+                  llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high) const;
+  /// `args.back() + (args[0] - zeroPoint) * args[1]`
+  mlir::Value multiplyAdd(mlir::OpBuilder &builder, mlir::Location loc,
+                          mlir::ValueRange args) const;
+  /// The body of a linalg.generic.
+  auto body() const {
+    return [this](mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange args) {
+      return multiplyAdd(builder, loc, args);
+    };
+  }
+};
+
 /// Surrounds `x` with a constant where `low` or `high` is positive.
 mlir::Value padTensor(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x,
                       llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high,
                       mlir::TypedAttr value);
+
+/// The leading part of `x` of the given shape, or `x` if that is all of it.
+mlir::Value leadingPart(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x,
+                        llvm::ArrayRef<int64_t> shape);
+/// `x` with its leading part replaced.
+mlir::Value withLeadingPart(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x,
+                            mlir::Value part);
+
+/// One bit per element of the matrix `x`, as `clamp_mask` packs them: `isSet` of the element.
+mlir::Value
+packBits(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::RankedTensorType type,
+         llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::Value)> isSet);
 
 mlir::Value floatConstant(mlir::OpBuilder &b, mlir::Location loc, double value);
 /// `a < b ? b : a`, which keeps a NaN in `a`.

@@ -77,9 +77,12 @@ public:
   Blocking choose() {
     Blocking blocking;
     blocking.phases = phases;
-    for (unsigned d : model.parallel)
-      if (!llvm::is_contained(phases, d))
+    for (unsigned d : model.parallel) {
+      if (runsBeforePhases(d))
+        blocking.rowDims.push_back(d);
+      else if (!llvm::is_contained(phases, d))
         blocking.loopDims.push_back(d);
+    }
     blocking.tile.assign(dims, 1);
     chooseVectorDim(blocking);
     if (blocking.vectorDim && isParallel(*blocking.vectorDim))
@@ -90,13 +93,21 @@ public:
   }
 
 private:
+  /// Dimensions ahead of the first phase, images and rows, stay ahead of it, so that results
+  /// appear from the first row to the last and may overlap what has been read. A condition on what
+  /// is stored needs the phase first.
+  bool runsBeforePhases(unsigned d) const {
+    return !phases.empty() && d < phases.front() &&
+           llvm::none_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); });
+  }
+
   bool isParallel(unsigned d) const { return llvm::is_contained(model.parallel, d); }
 
   void chooseVectorDim(Blocking &blocking) {
     unsigned maxLanes = target.lanes(32);
     double best = 1.0 + reads.size(); // cost per element of scalar code
     for (unsigned d = 0; d < dims; ++d) {
-      if (llvm::is_contained(phases, d) || (!isParallel(d) && !model.isSum))
+      if (llvm::is_contained(phases, d) || runsBeforePhases(d) || (!isParallel(d) && !model.isSum))
         continue;
       int64_t lanes = 1;
       while (lanes * 2 <= maxLanes && divides(lanes * 2, d))
@@ -164,7 +175,7 @@ private:
     // Dimensions some read does not depend on: unrolling them saves its loads.
     SmallVector<unsigned> candidates;
     for (unsigned d : model.parallel)
-      if (!llvm::is_contained(phases, d) &&
+      if (!llvm::is_contained(phases, d) && !runsBeforePhases(d) &&
           llvm::any_of(reads, [&](const Access *a) { return !dependenceOf(*a, d, dims).any; }))
         candidates.push_back(d);
     double best = tileCost(blocking, tile);

@@ -9,8 +9,10 @@
 namespace tinytrain {
 
 /// How a kernel's loops are ordered, unrolled and vectorized. The loop nest runs over
-/// `phases`, then over `loopDims`, the first one outermost, each in ascending order.
+/// `rowDims`, `phases` and `loopDims`, the first one outermost, each in ascending order.
 struct Blocking {
+  /// Parallel dimensions ahead of the phases, one element at a time.
+  llvm::SmallVector<unsigned> rowDims;
   /// Parallel dimensions that code is emitted for value by value.
   llvm::SmallVector<unsigned> phases;
   /// The other parallel dimensions.

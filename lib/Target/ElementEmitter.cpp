@@ -152,7 +152,7 @@ SmallVector<Value> Emitter::emitBody(linalg::GenericOp op, IRMapping &map,
         result.setType(vectorOf(result.getType(), blocking.lanes));
       map.map(inner.getResult(result.getResultNumber()), result);
     }
-    if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(clone))
+    if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(clone) && !op->hasAttr(kExact))
       clone->setAttr("fastmath",
                      arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract));
   }

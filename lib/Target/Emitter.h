@@ -32,11 +32,12 @@ public:
     tile = blocking.tile;
   }
 
-  void emit() { emitPhases(0); }
+  void emit() { emitRows(0); }
 
 private:
   using Values = llvm::SmallVector<mlir::Value>;
 
+  void emitRows(unsigned i);
   void emitPhases(unsigned i);
   void emitParallel(unsigned i);
   void emitRange(unsigned i, Interval all);

@@ -135,6 +135,13 @@ SmallVector<Value> Emitter::emitCarriedLoop(unsigned d, Value low, Value high, i
   return llvm::to_vector_of<Value>(loop.getResults());
 }
 
+void Emitter::emitRows(unsigned i) {
+  if (i == blocking.rowDims.size())
+    return emitPhases(0);
+  unsigned d = blocking.rowDims[i];
+  emitLoop(d, 0, model.extents[d], 1, [&] { emitRows(i + 1); });
+}
+
 void Emitter::emitPhases(unsigned i) {
   if (i == blocking.phases.size())
     return emitParallel(0);
@@ -258,10 +265,12 @@ void Emitter::emitTile() {
   accumulators = emitReduction(0, points, std::move(accumulators));
 
   if (vectorMode && !vectorIsParallel()) {
-    for (Value &value : accumulators)
-      value = vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD, value,
-                                          arith::FastMathFlags::reassoc |
-                                              arith::FastMathFlags::contract);
+    for (Value &value : accumulators) {
+      bool isFloat = isa<FloatType>(cast<VectorType>(value.getType()).getElementType());
+      auto flags = isFloat ? arith::FastMathFlags::reassoc | arith::FastMathFlags::contract
+                           : arith::FastMathFlags::none;
+      value = vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD, value, flags);
+    }
     vectorMode = false;
   }
   loaded.clear();

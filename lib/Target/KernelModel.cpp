@@ -161,11 +161,28 @@ static bool isSumBody(linalg::GenericOp op) {
          *acc.user_begin() == last;
 }
 
+/// True if all that a body does with `arg` is `arg - value`.
+static bool isOffsetBy(BlockArgument arg, const APInt &value) {
+  return llvm::all_of(arg.getUsers(), [&](Operation *user) {
+    Value wide = arg;
+    if (auto extend = dyn_cast<arith::ExtSIOp>(user)) {
+      if (!extend->hasOneUse())
+        return false;
+      wide = extend.getResult();
+      user = *extend->user_begin();
+    }
+    auto sub = dyn_cast<arith::SubIOp>(user);
+    APInt subtracted;
+    return sub && sub.getLhs() == wide && matchPattern(sub.getRhs(), m_ConstantInt(&subtracted)) &&
+           subtracted == value.sext(subtracted.getBitWidth());
+  });
+}
+
 /// The padding of a guarded read must not change the result: zero in a sum of products
-/// or selections of it, minus infinity in a maximum.
+/// or selections of it, minus infinity in a maximum, the zero point of stored integers.
 static LogicalResult verifyPadding(linalg::GenericOp op, bool isSum) {
-  for (Value input : op.getDpsInputs()) {
-    auto pad = input.getDefiningOp<tensor::PadOp>();
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    auto pad = operand->get().getDefiningOp<tensor::PadOp>();
     if (!pad)
       continue;
     Attribute value;
@@ -175,9 +192,11 @@ static LogicalResult verifyPadding(linalg::GenericOp op, bool isSum) {
       APFloat v = real.getValue();
       if (isSum ? v.isZero() : v.isInfinity() && v.isNegative())
         continue;
-    } else if (auto integer = dyn_cast<IntegerAttr>(value);
-               integer && integer.getValue().isZero() && isSum) {
-      continue;
+    } else if (auto integer = dyn_cast<IntegerAttr>(value)) {
+      if (isSum ? integer.getValue().isZero() ||
+                      isOffsetBy(op.getMatchingBlockArgument(operand), integer.getValue())
+                : integer.getValue().isMinSignedValue())
+        continue;
     }
     return op.emitOpError() << "reads a padding that would change its result";
   }
@@ -209,8 +228,12 @@ LogicalResult Reader::readRoot(linalg::GenericOp op) {
     computed[op.getResult(i)] = {numComputed++, llvm::to_vector(map.getResults()), {}};
   }
   if (model.isSum) {
-    auto start = dyn_cast_or_null<FloatAttr>(model.startValues[0]);
-    model.isSum = start && start.getValue().isZero();
+    if (auto start = dyn_cast_or_null<FloatAttr>(model.startValues[0]))
+      model.isSum = start.getValue().isZero() && !op->hasAttr(kExact);
+    else if (auto integer = dyn_cast_or_null<IntegerAttr>(model.startValues[0]))
+      model.isSum = integer.getValue().isZero();
+    else
+      model.isSum = false;
   }
   return success();
 }

@@ -3,7 +3,9 @@
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
 #include "lib/Target/KernelEmitter.h"
+#include "lib/Target/LowerRowPipeline.h"
 #include "lib/Target/Overlap.h"
+#include "lib/Target/RowPipeline.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -42,7 +44,16 @@ struct LowerKernels : tinytrain::impl::LowerKernelsBase<LowerKernels> {
     }
     names.clear();
     module.walk([&](SymbolOpInterface symbol) { names.insert(symbol.getName()); });
-    SmallVector<KernelOp> kernels;
+    SmallVector<KernelOp> pipelines, kernels;
+    module.walk([&](KernelOp kernel) {
+      if (RowPipeline::isPipeline(kernel))
+        pipelines.push_back(kernel);
+    });
+    for (KernelOp kernel : pipelines) {
+      auto function = lowerRowPipeline(module, kernel, uniqueName(labelOf(kernel)));
+      callInstead(kernel, function);
+      kernel.erase();
+    }
     module.walk([&](KernelOp kernel) { kernels.push_back(kernel); });
     SmallVector<Shared> known;
     for (KernelOp kernel : kernels) {
@@ -59,17 +70,28 @@ struct LowerKernels : tinytrain::impl::LowerKernelsBase<LowerKernels> {
         known.push_back({kernel, function});
         ++numFunctions;
       }
-      OpBuilder b(kernel);
-      auto call = func::CallOp::create(b, kernel.getLoc(), function, kernel->getOperands());
-      call->setAttr(kKernelLabel, b.getStringAttr(labelOf(kernel)));
-      call->setAttr(kKernelMACs, kernel.getMacsAttr());
-      ++numCalls;
+      callInstead(kernel, function);
     }
     for (KernelOp kernel : kernels)
       kernel.erase();
   }
 
 private:
+  void callInstead(KernelOp kernel, func::FuncOp function) {
+    OpBuilder b(kernel);
+    auto call = func::CallOp::create(b, kernel.getLoc(), function, kernel->getOperands());
+    call->setAttr(kKernelLabel, b.getStringAttr(labelOf(kernel)));
+    call->setAttr(kKernelMACs, kernel.getMacsAttr());
+    ++numCalls;
+  }
+
+  std::string uniqueName(StringRef label) {
+    std::string name = label.str();
+    for (unsigned i = 2; !names.insert(name).second; ++i)
+      name = (label + "_" + std::to_string(i)).str();
+    return name;
+  }
+
   static func::FuncOp find(ArrayRef<Shared> known, KernelOp kernel) {
     for (const Shared &entry : known) {
       KernelOp other = entry.kernel;
@@ -89,9 +111,7 @@ private:
     if (failed(model))
       return failure();
     OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
-    std::string name = labelOf(kernel).str();
-    for (unsigned i = 2; !names.insert(name).second; ++i)
-      name = (labelOf(kernel) + "_" + std::to_string(i)).str();
+    std::string name = uniqueName(labelOf(kernel));
     auto type = b.getFunctionType(kernel->getOperandTypes(), {});
     auto function = func::FuncOp::create(b, kernel.getLoc(), name, type);
     function.setPrivate();

@@ -103,7 +103,8 @@ private:
     constexpr int64_t kMaxPositions = 1 << 14;
     SmallVector<unsigned> result;
     int64_t positions = 1;
-    SmallVector<unsigned> all(blocking.phases);
+    SmallVector<unsigned> all(blocking.rowDims);
+    llvm::append_range(all, blocking.phases);
     all.append(blocking.loopDims.begin(), blocking.loopDims.end());
     for (unsigned d : all) {
       positions *= model.extents[d];

@@ -43,7 +43,8 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
             DictionaryAttr::get(&getContext(), b.getNamedAttr(kLearningRate, b.getUnitAttr())),
             func.getLoc())))
       return signalPassFailure();
-    Value lr = func.getArgument(lrIndex);
+    Value lr = func.getArgument(lrIndex), random;
+    int32_t stream = 0;
 
     for (unsigned i : gradients) {
       int64_t index = func.getResultAttrOfType<IntegerAttr>(i, kGradientOf).getInt();
@@ -56,7 +57,8 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
 
       APFloat decay{static_cast<float>(weightDecay)};
       if (momentum > 0) {
-        FailureOr<unsigned> state = addVelocity(func, index, grad.getType());
+        FailureOr<unsigned> state =
+            addState(func, nameOf(func, index) + ".velocity", grad.getType());
         if (failed(state))
           return signalPassFailure();
         grad = MomentumUpdateOp::create(b, loc, func.getArgument(*state), grad, param,
@@ -68,7 +70,11 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
           return signalPassFailure();
         ret->insertOperands(ret.getNumOperands(), grad);
       }
-      ret.setOperand(i, SGDUpdateOp::create(b, loc, param, grad, lr, decay));
+      bool isQuantized = quantizedElement(param) != nullptr;
+      if (isQuantized && !random && !(random = addRandomState(func, ret)))
+        return signalPassFailure();
+      ret.setOperand(i, SGDUpdateOp::create(b, loc, param, grad, lr, isQuantized ? random : Value(),
+                                            decay, isQuantized ? stream++ : 0));
       func.removeResultAttr(i, b.getStringAttr(kGradientOf));
       func.setResultAttr(i, kUpdateOf, b.getI64IntegerAttr(index));
     }
@@ -89,18 +95,37 @@ private:
       b.setInsertionPointAfter(last);
   }
 
-  /// Adds the velocity of parameter `index` as an argument and returns its number.
-  FailureOr<unsigned> addVelocity(func::FuncOp func, unsigned index, Type type) {
-    std::string name = "arg" + std::to_string(index);
-    if (auto param = func.getArgAttrOfType<StringAttr>(index, kParam))
-      name = param.str();
+  static std::string nameOf(func::FuncOp func, unsigned index) {
+    auto param = func.getArgAttrOfType<StringAttr>(index, kParam);
+    return param ? param.str() : "arg" + std::to_string(index);
+  }
+
+  /// Adds optimizer state as an argument and returns its number.
+  FailureOr<unsigned> addState(func::FuncOp func, const Twine &name, Type type) {
     unsigned number = func.getNumArguments();
-    auto attr = StringAttr::get(&getContext(), name + ".velocity");
-    NamedAttribute mark(StringAttr::get(&getContext(), kState), attr);
+    NamedAttribute mark(StringAttr::get(&getContext(), kState),
+                        StringAttr::get(&getContext(), name));
     if (failed(func.insertArgument(number, type, DictionaryAttr::get(&getContext(), mark),
                                    func.getLoc())))
       return failure();
     return number;
+  }
+
+  /// Adds the state of the random generator, which every step advances; null on failure.
+  Value addRandomState(func::FuncOp func, func::ReturnOp ret) {
+    auto type = RankedTensorType::get({}, IntegerType::get(&getContext(), 32));
+    FailureOr<unsigned> number = addState(func, kRandomState, type);
+    if (failed(number))
+      return nullptr;
+    Value state = func.getArgument(*number);
+    OpBuilder b(ret);
+    Value next = NextRandomOp::create(b, asBackward(func.getLoc()), state);
+    NamedAttribute mark(b.getStringAttr(kUpdateOf), b.getI64IntegerAttr(*number));
+    if (failed(func.insertResult(func.getNumResults(), type,
+                                 DictionaryAttr::get(&getContext(), mark))))
+      return nullptr;
+    ret->insertOperands(ret.getNumOperands(), next);
+    return state;
   }
 };
 

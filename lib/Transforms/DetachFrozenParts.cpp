@@ -84,35 +84,31 @@ private:
   LogicalResult detachArgument(func::FuncOp func, unsigned index, StringAttr name, int64_t count) {
     BlockArgument arg = func.getArgument(index);
     auto whole = cast<RankedTensorType>(arg.getType());
-    auto partType = [&](int64_t channels) {
-      SmallVector<int64_t> shape(whole.getShape());
-      shape.back() = channels;
-      return RankedTensorType::get(shape, whole.getElementType());
-    };
-    int64_t rest = whole.getShape().back() - count;
+    int64_t last = whole.getRank() - 1, rest = whole.getShape().back() - count;
+    RankedTensorType trained = sliceType(whole, last, 0, count),
+                     kept = sliceType(whole, last, count, rest);
     NamedAttribute mark(StringAttr::get(&getContext(), kParam),
                         StringAttr::get(&getContext(), name.getValue() + kFrozenPart));
-    if (failed(func.insertArgument(func.getNumArguments(), partType(rest),
+    if (failed(func.insertArgument(func.getNumArguments(), kept,
                                    DictionaryAttr::get(&getContext(), mark), arg.getLoc())))
       return failure();
-    arg.setType(partType(count));
+    arg.setType(trained);
     if (func.getArgAttr(index, kNeedsGrad))
       func.setArgAttr(index, kNeedsGrad, BoolAttr::get(&getContext(), true));
 
     SmallVector<OpOperand *> readers;
     for (OpOperand &use : arg.getUses())
       if (auto update = dyn_cast<SGDUpdateOp>(use.getOwner()))
-        update.getResult().setType(partType(count));
+        update.getResult().setType(trained);
       else if (!isa<MomentumUpdateOp>(use.getOwner()))
         readers.push_back(&use);
     OpBuilder b = OpBuilder::atBlockBegin(&func.front());
     Value frozen = func.getArgument(func.getNumArguments() - 1);
-    Value joined =
-        ConcatOp::create(b, arg.getLoc(), whole, ValueRange{arg, frozen}, whole.getRank() - 1);
+    Value joined = ConcatOp::create(b, arg.getLoc(), whole, ValueRange{arg, frozen}, last);
     for (OpOperand *reader : readers)
       reader->set(joined);
     ++numDetached;
-    numBytes += bytesOf(partType(rest));
+    numBytes += bytesOf(kept);
     return success();
   }
 };

@@ -89,6 +89,16 @@ struct FuseOps : tinytrain::impl::FuseOpsBase<FuseOps> {
       return signalPassFailure();
 
     Block &block = func.front();
+    // Kernels read a requantization's factors from a table.
+    for (auto op : block.getOps<RequantizeOp>()) {
+      SmallVector<float> factors = op.computeMultipliers();
+      if (factors.size() == 1)
+        continue;
+      OpBuilder b(op);
+      auto type = RankedTensorType::get({int64_t(factors.size())}, b.getF32Type());
+      op.getMultipliersMutable().assign(arith::ConstantOp::create(
+          b, op.getLoc(), type, DenseElementsAttr::get(type, ArrayRef<float>(factors))));
+    }
     SmallVector<Operation *> starts;
     for (Operation &op : block)
       if (op.hasTrait<KernelRoot>() || op.hasTrait<ElementwiseOp>())
@@ -158,8 +168,8 @@ Operation *FuseOps::findConsumer(Group &group, const DenseSet<Operation *> &grou
       (!consumer->hasTrait<InPlaceUpdate>() &&
        !haveSameShapes(value.getType(), consumer->getResult(0).getType())))
     return nullptr;
-  // A bias or a mask has the result's shape by chance only.
-  if (isa<BiasAddOp, MaskGradOp>(consumer) && consumer->getOperand(0) != value)
+  // A bias, a factor or a mask has the result's shape by chance only.
+  if (isa<BiasAddOp, ChannelScaleOp, MaskGradOp>(consumer) && consumer->getOperand(0) != value)
     return nullptr;
   if (canRunAt(group.place, consumer, group))
     return consumer;

@@ -2,6 +2,7 @@
 
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
+#include "lib/Transforms/ConvolutionKernel.h"
 #include "lib/Transforms/GraphSchedule.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -27,27 +28,12 @@ struct Pair {
   int64_t channels() { return cast<ShapedType>(result().getType()).getShape().back(); }
 };
 
-/// The convolution of a kernel that holds nothing else but a chain of elementwise ops.
-Conv2DOp rootOf(KernelOp kernel) {
-  if (kernel.getNumResults() != 1 || !kernel.getInits().empty())
-    return nullptr;
-  Operation *previous = nullptr;
-  for (Operation &op : *kernel.getKernelBlock()) {
-    if (previous && !llvm::is_contained(op.getOperands(), previous->getResult(0)))
-      return nullptr;
-    if (!previous && !isa<Conv2DOp>(op))
-      return nullptr;
-    previous = &op;
-  }
-  return cast<Conv2DOp>(kernel.getKernelBlock()->front());
-}
-
 std::optional<Pair> pairOf(KernelOp expand) {
-  Conv2DOp pointwise = rootOf(expand);
+  Conv2DOp pointwise = convolutionOf(expand);
   if (!pointwise || pointwise.getGroups() != 1 || !expand.getResult(0).hasOneUse())
     return std::nullopt;
   auto depthwise = dyn_cast<KernelOp>(*expand->user_begin());
-  Conv2DOp conv = depthwise ? rootOf(depthwise) : nullptr;
+  Conv2DOp conv = depthwise ? convolutionOf(depthwise) : nullptr;
   if (!conv)
     return std::nullopt;
   ArrayRef<int64_t> weight = cast<ShapedType>(conv.getWeight().getType()).getShape(),
@@ -87,7 +73,7 @@ struct SplitChannels : tinytrain::impl::SplitChannelsBase<SplitChannels> {
       paired.insert_range(ArrayRef<Operation *>{pair.expand, pair.depthwise});
     int64_t others = 0;
     for (Operation *op : ops)
-      if (!paired.contains(op))
+      if (!paired.contains(op) && !op->hasTrait<OpTrait::ConstantLike>())
         others = std::max(others, profile[number[op]]);
 
     for (Pair &pair : pairs) {
@@ -136,11 +122,9 @@ private:
     pair.expand.erase();
   }
 
-  static RankedTensorType withChannels(Type type, int64_t size) {
-    auto tensor = cast<RankedTensorType>(type);
-    SmallVector<int64_t> shape(tensor.getShape());
-    shape.back() = size;
-    return RankedTensorType::get(shape, tensor.getElementType());
+  /// Channels `first` to `first + size - 1` of a type.
+  static RankedTensorType channelsOf(Type type, int64_t first, int64_t size) {
+    return sliceType(type, cast<RankedTensorType>(type).getRank() - 1, first, size);
   }
 
   /// A kernel that computes channels `first` to `first + size - 1` of what `kernel` computes.
@@ -148,14 +132,14 @@ private:
   static KernelOp clonePart(OpBuilder &b, KernelOp kernel, int64_t first, int64_t size,
                             Value part) {
     OpBuilder::InsertionGuard guard(b);
-    Conv2DOp root = rootOf(kernel);
+    Conv2DOp root = convolutionOf(kernel);
     unsigned inputNumber = cast<BlockArgument>(root.getInput()).getArgNumber();
     SmallVector<Value> inputs(kernel.getInputs());
     if (part)
       inputs[inputNumber] = part;
     auto result = KernelOp::create(
-        b, kernel.getLoc(), withChannels(kernel.getResult(0).getType(), size), inputs, ValueRange(),
-        kernel.getLabelAttr(),
+        b, kernel.getLoc(), channelsOf(kernel.getResult(0).getType(), first, size), inputs,
+        ValueRange(), kernel.getLabelAttr(),
         b.getI64IntegerAttr(kernel.getMacs() * size /
                             cast<ShapedType>(kernel.getResult(0).getType()).getShape().back()));
     Block *body = b.createBlock(&result.getBody());
@@ -175,7 +159,7 @@ private:
       }
       Operation *clone = b.clone(op, map);
       for (OpResult value : clone->getResults())
-        value.setType(withChannels(value.getType(), size));
+        value.setType(channelsOf(value.getType(), first, size));
       if (auto conv = dyn_cast<Conv2DOp>(clone); conv && conv.getGroups() > 1)
         conv.setGroups(size);
       for (auto [operand, mapped] : whole)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .budget import check_budget
 from .channels import arrange
-from .config import SGD, Budget, FullUpdate, MemoryPasses, UpdatePolicy
+from .config import SGD, Budget, FullUpdate, Int8, MemoryPasses, UpdatePolicy
 from .driver import compile_graph
 from .errors import ConfigError
 from .graph import Graph, MlirBuilder
@@ -25,7 +25,7 @@ def compile(
     loss: str | None = "cross_entropy",
     optimizer: SGD | None = None,
     update: UpdatePolicy | None = None,
-    precision: str = "f32",
+    precision: str | Int8 = "f32",
     target: str = "host",
     budget: Budget | None = None,
     reorder: bool = True,
@@ -44,7 +44,8 @@ def compile(
         optimizer: `SGD()` by default.
         update: which parameters are trained; `FullUpdate()` by default. PyTorch's own
             `requires_grad` is not looked at.
-        precision: "f32".
+        precision: "f32", or `Int8` for a quantized model. A graph that is quantized already, as
+            `load_tte` gives, is int8 in any case; `Int8` then sets how it learns.
         target: one of `targets()`.
         budget: limits that the program must keep.
         reorder: False compiles the conventional program for comparison: op by op, all
@@ -73,16 +74,17 @@ def compile(
         raise ConfigError(f"expected update= such as tt.FullUpdate(), got {update!r}")
     if loss is not None and loss not in LOSSES:
         raise ConfigError(f"expected loss 'cross_entropy', 'mse' or None, got {loss!r}")
-    if precision != "f32":
-        raise ConfigError(f"expected precision 'f32', got {precision!r}")
+    if precision != "f32" and not isinstance(precision, Int8):
+        raise ConfigError(f"expected precision 'f32' or tt.Int8(...), got {precision!r}")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ConfigError(f"expected a name that is a C identifier, got {name!r}")
     if passes is not None and not reorder:
         raise ConfigError("expected reorder=False or passes=, not both: passes= says it all")
     target_info = lookup_target(target)
     graph = import_model(model, example_inputs)
-    if "learning_rate" in graph.parameters:
-        raise ConfigError("a parameter may not be called 'learning_rate': rename it in the model")
+    for reserved in ("learning_rate", "random_state"):
+        if reserved in graph.parameters:
+            raise ConfigError(f"a parameter may not be called '{reserved}': rename it in the model")
     selections = (update or FullUpdate()).resolve(list(graph.parameters))
     graph, needs_grad = arrange(graph, selections)
     if loss == "cross_entropy" and len(graph.output.layout.ir_shape) != 2:
@@ -98,6 +100,7 @@ def compile(
         optimizer=optimizer or SGD(),
         needs_grad=needs_grad,
         passes=passes or (MemoryPasses() if reorder else MemoryPasses.none()),
+        int8=precision if isinstance(precision, Int8) else Int8(),
     )
     program = Program(name, target_info, graph, loss, compiled)
     if budget is not None:

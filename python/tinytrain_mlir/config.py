@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypeGuard
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 from .errors import ConfigError
 
@@ -83,6 +83,30 @@ class SGD:
                 raise ConfigError(
                     f"SGD: expected {name} {expected} and finite in f32, got {value!r}"
                 )
+
+
+@dataclass(frozen=True)
+class Int8:
+    """Real int8 training: weights and activations are int8, biases and sums int32.
+
+    Attributes:
+        calibration: inputs, f32 arrays or tensors of the example input's shape, from which the
+            ranges of a float model's activations are taken; not looked at for a model that is
+            quantized already.
+        qas: quantization-aware scaling: the gradients of stored integers are multiplied by
+            scale^-2, which gives the steps of the real weights (arXiv 2206.15472).
+        seed: of the random numbers by which updates are rounded; 32 bits.
+    """
+
+    calibration: Iterable[Any] | None = None
+    qas: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.qas, bool):
+            raise ConfigError(f"Int8: expected qas=True or False, got {self.qas!r}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 1 << 32:
+            raise ConfigError(f"Int8: expected a seed in [0, 2^32), got {self.seed!r}")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import ir
 from ._mlir_libs import _tinytrain
-from .config import SGD, MemoryPasses, NeedsGrad
+from .config import SGD, Int8, MemoryPasses, NeedsGrad
 from .errors import CompileError, ConfigError
 from .graph import Graph
 from .passmanager import PassManager
@@ -134,6 +134,7 @@ def compile_graph(
     optimizer: SGD,
     needs_grad: dict[str, NeedsGrad],
     passes: MemoryPasses,
+    int8: Int8,
 ) -> Compiled:
     """Compiles a forward graph, or with a loss its training step too.
 
@@ -154,7 +155,7 @@ def compile_graph(
 
         run("import", "func.func(canonicalize,cse)")
         if loss is not None:
-            statistics += _append_step(module, loss, optimizer, needs_grad, passes)
+            statistics += _append_step(module, loss, optimizer, needs_grad, passes, int8)
         stages["training"] = str(module)
         options = _options(
             detach=passes.detach,
@@ -168,7 +169,7 @@ def compile_graph(
         options = _options(target=target.name, overlap=passes.overlap)
         run("codegen", f"tinytrain-codegen{options}")
         slots, calls, buffers = _read_plan(module, graph)
-        initial = _initial_block(graph, slots, optimizer.lr)
+        initial = _initial_block(graph, slots, optimizer.lr, int8.seed)
         constants = _read_constants(module, graph, slots)
         arena_bytes = ir.IntegerAttr(module.operation.attributes["tinytrain.arena_bytes"]).value
         run("llvm", f"tinytrain-to-llvm{_options(index_bits=target.index_bits)}")
@@ -218,6 +219,7 @@ def _append_step(
     optimizer: SGD,
     needs_grad: dict[str, NeedsGrad],
     passes: MemoryPasses,
+    int8: Int8,
 ) -> tuple[Statistic, ...]:
     """Adds the function `step`, derived from `infer`."""
     infer = module.body.operations[0]
@@ -244,6 +246,7 @@ def _append_step(
             weight_decay=optimizer.weight_decay,
             updates_last=not passes.reorder,
             masks=passes.masks,
+            qas=int8.qas,
         ),
     )
     module.body.append(training.body.operations[0].operation.clone())
@@ -319,13 +322,15 @@ def _read_plan(
     return tuple(slots), calls, buffers
 
 
-def _initial_block(graph: Graph, slots: tuple[Slot, ...], lr: float) -> bytes:
+def _initial_block(graph: Graph, slots: tuple[Slot, ...], lr: float, seed: int) -> bytes:
     """Initial parameters and learning rate; optimizer state starts at zero."""
     block = bytearray(max((s.offset + s.bytes for s in slots), default=0))
     for slot in slots:
         data = b""
         if slot.name == "learning_rate":
             data = np.float32(lr).tobytes()
+        elif slot.name == "random_state":
+            data = np.uint32(seed).tobytes()
         elif slot.name in graph.parameters:
             array = graph.parameters[slot.name].array
             data = array.tobytes()

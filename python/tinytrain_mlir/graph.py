@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from .dialects import arith as arith_dialect
 from .dialects import func, tinytrain
 from .errors import ModelError
 from .frontends.graph_builder import Array, ParamLayout, Shape
+from .quantization import Quantization
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Parameter:
 
     Attributes:
         name: as in the PyTorch `state_dict`.
-        array: f32, in the graph's layout.
+        array: f32, or the stored integers of a quantized parameter, in the graph's layout.
         layout: maps between the framework's layout and the graph's.
     """
 
@@ -34,10 +36,26 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output: f32, `layout` maps the framework's shape to the graph's."""
+    """An input or output.
+
+    Attributes:
+        layout: maps the framework's shape to the graph's.
+        quantization: of stored integers; None for f32.
+    """
 
     name: str
     layout: ParamLayout
+    quantization: Quantization | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of an element in memory."""
+        return self.quantization.dtype if self.quantization else np.dtype(np.float32)
+
+    @property
+    def bytes(self) -> int:
+        """Size in memory."""
+        return self.dtype.itemsize * math.prod(self.layout.ir_shape)
 
 
 @dataclass
@@ -53,6 +71,11 @@ class Graph:
     parameters: dict[str, Parameter]
     input: Port
     output: Port
+
+    @property
+    def ports(self) -> tuple[Port, Port]:
+        """The input and the output."""
+        return self.input, self.output
 
     def save(self, path: str | Path) -> None:
         """Writes the graph as MLIR text, and parameters and layouts beside it as `.npz`.
@@ -101,7 +124,14 @@ class Graph:
                 name: Parameter(name, arrays[f"param:{name}"], _layout_from_json(layout))
                 for name, layout in meta["parameters"].items()
             }
-            ports = [Port(n, _layout_from_json(x)) for n, x in (meta["input"], meta["output"])]
+            type_ = cast(Any, module.body.operations[0]).type
+            ports = [
+                Port(n, _layout_from_json(x), Quantization.parse(str(t)))
+                for (n, x), t in (
+                    (meta["input"], type_.inputs[0]),
+                    (meta["output"], type_.results[0]),
+                )
+            ]
         except Exception as error:
             message = str(error).strip().splitlines()
             raise ModelError(
@@ -142,6 +172,11 @@ class Tensor:
         """Static shape, NHWC for images."""
         return tuple(ir.RankedTensorType(self.value.type).shape)
 
+    @property
+    def quantization(self) -> Quantization | None:
+        """Of stored integers; None for f32."""
+        return Quantization.parse(str(self.value.type))
+
 
 class MlirBuilder:
     """The `GraphBuilder` that builds the tinytrain dialect."""
@@ -167,19 +202,28 @@ class MlirBuilder:
 
     # Structure -----------------------------------------------------------------
 
-    def input(self, name: str, shape: Shape, dtype: str) -> Tensor:
-        """Adds the input."""
+    def input(
+        self, name: str, shape: Shape, dtype: str, quantization: Quantization | None = None
+    ) -> Tensor:
+        """Adds the input; a quantized one is stored integers."""
         if self._input is not None:
             raise ModelError(
                 "expected a model with one input tensor, got several: concatenate them"
             )
-        self._input = Port(name, image_layout(shape))
-        return self._argument(shape)
+        self._input = Port(name, image_layout(shape), quantization)
+        return self._argument(shape, quantization)
 
-    def parameter(self, name: str, array: Array, layout: ParamLayout) -> Tensor:
-        """Adds a parameter as an argument."""
-        self._parameters[name] = Parameter(name, np.ascontiguousarray(array, np.float32), layout)
-        return self._argument(array.shape)
+    def parameter(
+        self,
+        name: str,
+        array: Array,
+        layout: ParamLayout,
+        quantization: Quantization | None = None,
+    ) -> Tensor:
+        """Adds a parameter as an argument; of a quantized one `array` holds the integers."""
+        dtype = quantization.dtype if quantization else np.float32
+        self._parameters[name] = Parameter(name, np.ascontiguousarray(array, dtype), layout)
+        return self._argument(array.shape, quantization)
 
     def constant(self, array: Array) -> Tensor:
         """Adds a constant."""
@@ -197,7 +241,8 @@ class MlirBuilder:
         """Ends the function."""
         if len(values) != 1:
             raise ModelError(f"expected a model with one output tensor, got {len(values)}")
-        self._output = Port("output", image_layout(values[0].shape))
+        quantization = Quantization.parse(str(values[0].value.type))
+        self._output = Port("output", image_layout(values[0].shape), quantization)
         with self._location, self._ip:
             func.ReturnOp([v.value for v in values])
         types = [a.type for a in self._block.arguments]
@@ -219,10 +264,14 @@ class MlirBuilder:
             where = ir.Location.file(file, line, column) if file else ir.Location.unknown()
             self._location = ir.Location.name(scope, where) if scope else where
 
-    def _argument(self, shape: Shape) -> Tensor:
+    def _argument(self, shape: Shape, quantization: Quantization | None) -> Tensor:
         with self._location:
-            type_ = ir.RankedTensorType.get(shape, self._f32)
+            type_ = self._type(shape, quantization)
             return Tensor(self._block.add_argument(type_, self._location))
+
+    def _type(self, shape: Shape, quantization: Quantization | None = None) -> ir.Type:
+        element = ir.Type.parse(quantization.text) if quantization else self._f32
+        return ir.RankedTensorType.get(shape, element)
 
     # Ops ---------------------------------------------------------------------------
 
@@ -231,10 +280,30 @@ class MlirBuilder:
         with self._location, self._ip:
             return Tensor(op(*values, **kwargs).results[0])
 
-    def _typed(self, op: Any, shape: Shape, *args: object) -> Tensor:
+    def _typed(
+        self, op: Any, shape: Shape, *args: object, quantization: Quantization | None = None
+    ) -> Tensor:
         with self._location:
-            type_ = ir.RankedTensorType.get(shape, self._f32)
+            type_ = self._type(shape, quantization)
         return self._op(op, type_, *args)
+
+    def quantize(self, x: Tensor, quantization: Quantization) -> Tensor:
+        """Real numbers to stored integers."""
+        return self._typed(tinytrain.QuantizeOp, x.shape, x, quantization=quantization)
+
+    def dequantize(self, x: Tensor) -> Tensor:
+        """Stored integers to real numbers."""
+        return self._typed(tinytrain.DequantizeOp, x.shape, x)
+
+    def requantize(self, x: Tensor, quantization: Quantization) -> Tensor:
+        """Stored integers to those of another scale."""
+        return self._typed(tinytrain.RequantizeOp, x.shape, x, quantization=quantization)
+
+    def quantized_add(self, x: Tensor, y: Tensor, quantization: Quantization) -> Tensor:
+        """Elementwise sum of quantized tensors."""
+        with self._location:
+            type_ = self._type(x.shape, quantization)
+        return self._op(tinytrain.AddOp, x, y, results=[type_])
 
     def conv2d(
         self,

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from ._mlir_libs import _tinytrain
 from .driver import CHECKPOINT_HEADER, Compiled, check_stage
 from .errors import ConfigError
@@ -80,7 +78,7 @@ class Program:
         from .runtime.emulated import EmulatedDevice
 
         ports = (self.graph.input, self.graph.output)
-        io = sum(4 * int(np.prod(p.layout.ir_shape)) + 32 for p in ports)
+        io = sum(p.bytes + 32 for p in ports)
         io = max(2 * io, CHECKPOINT_HEADER + self.memory.param_bytes + 32)
         device = EmulatedDevice(
             self.name,

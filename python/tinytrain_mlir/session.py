@@ -70,15 +70,15 @@ class Session:
         """The model's output for one batch.
 
         Args:
-            x: f32 array or tensor of the example input's shape.
+            x: f32 array or tensor of the example input's shape; of a graph with an int8 input,
+                its stored integers too.
 
         Raises:
             InputError: wrong shape or type, or not finite.
         """
         port = self._program.graph.output
-        size = 4 * int(np.prod(port.layout.ir_shape))
-        (data,) = self._device.call("infer", self._input(x), size)
-        result: Array = port.layout.to_torch(np.frombuffer(data, np.float32)).copy()
+        (data,) = self._device.call("infer", self._input(x), port.bytes)
+        result: Array = port.layout.to_torch(np.frombuffer(data, port.dtype)).copy()
         return result
 
     def step(self, x: Any, y: Any, lr: float | None = None) -> float:
@@ -108,14 +108,17 @@ class Session:
         return float(struct.unpack("<f", loss)[0])
 
     def parameters(self) -> dict[str, Array]:
-        """All parameters by PyTorch name, in PyTorch layout; copies."""
+        """All parameters by PyTorch name, in PyTorch layout; copies.
+
+        Of quantized parameters, the stored integers.
+        """
         graph = self._program.graph
         block = self._state() if self._program.compiled.slots else b""
         arrays = {name: p.array for name, p in graph.parameters.items()}
         for slot in self._program.compiled.slots:
             if slot.name in arrays:
                 data = block[slot.offset : slot.offset + slot.bytes]
-                trained = np.frombuffer(data, np.float32)
+                trained = np.frombuffer(data, arrays[slot.name].dtype)
                 if trained.size != arrays[slot.name].size:
                     # Only the leading channels are trained; the others are constant.
                     frozen = arrays[slot.name][..., slot.shape[-1] :]
@@ -186,8 +189,18 @@ class Session:
         return self.save()[CHECKPOINT_HEADER:]
 
     def _input(self, x: Any) -> bytes:
-        layout = self._program.graph.input.layout
-        return layout.to_ir(_float_array("x", x, layout.torch_shape)).tobytes()
+        port = self._program.graph.input
+        array = _array("x", x)
+        if port.quantization and array.dtype == np.int8:
+            if array.shape != port.layout.torch_shape:
+                raise InputError(
+                    f"x: expected int8 of shape {port.layout.torch_shape}, got shape {array.shape}"
+                )
+        else:
+            array = _float_array("x", array, port.layout.torch_shape)
+            if port.quantization:
+                array = port.quantization.quantize(array)
+        return port.layout.to_ir(array).tobytes()
 
     def _target(self, y: Any) -> bytes:
         layout = self._program.graph.output.layout
