@@ -260,6 +260,15 @@ INFER(SGDUpdateOp) {
   return success();
 }
 
+INFER(RoundMasterOp) {
+  if (!isLeadingPart(shapeOf(adaptor.getMaster()), shapeOf(adaptor.getParam())))
+    return errorAt(context, location, "round_master")()
+           << "expects a master of the shape of " << adaptor.getParam().getType()
+           << ", or shorter along the last dimension, got " << adaptor.getMaster().getType();
+  types.push_back(adaptor.getParam().getType());
+  return success();
+}
+
 INFER(MomentumUpdateOp) {
   ArrayRef<int64_t> velocity = shapeOf(adaptor.getVelocity());
   if (velocity != shapeOf(adaptor.getGrad()) ||
@@ -356,13 +365,27 @@ INFER(MaskGradOp) {
   return success();
 }
 
+/// Integer gradients meet integers and give int32 sums.
+template <typename Op> static LogicalResult verifyGradTypes(Op op, Value other) {
+  Type grad = cast<ShapedType>(op.getGrad().getType()).getElementType(),
+       result = op.getOutput().getType().getElementType();
+  bool isInteger = grad.isInteger(8) && quantizedElement(other);
+  if (isInteger ? result.isInteger(32) : grad.isF32() && result.isF32())
+    return success();
+  return op.emitOpError() << "expects f32 gradients and an f32 result, or int8 gradients, a "
+                             "quantized operand and an int32 result, got "
+                          << op.getGrad().getType() << ", " << other.getType() << " and "
+                          << op.getOutput().getType();
+}
+
 LogicalResult Conv2DInputGradOp::verify() {
   SmallVector<int64_t> y;
   if (failed(inferConv(
           getOutput().getType().getShape(), shapeOf(getWeight()), getStrides(), getPadding(),
           getDilations(), getGroups(), [&] { return emitOpError(); }, y)))
     return failure();
-  return verifyGradShape(y, getGrad(), *this);
+  return failed(verifyGradShape(y, getGrad(), *this)) ? failure()
+                                                      : verifyGradTypes(*this, getWeight());
 }
 
 LogicalResult Conv2DWeightGradOp::verify() {
@@ -371,7 +394,8 @@ LogicalResult Conv2DWeightGradOp::verify() {
           shapeOf(getInput()), getOutput().getType().getShape(), getStrides(), getPadding(),
           getDilations(), getGroups(), [&] { return emitOpError(); }, y)))
     return failure();
-  return verifyGradShape(y, getGrad(), *this);
+  return failed(verifyGradShape(y, getGrad(), *this)) ? failure()
+                                                      : verifyGradTypes(*this, getInput());
 }
 
 INFER(MatmulOp) {
@@ -617,8 +641,12 @@ LogicalResult BroadcastOp::verify() {
 }
 
 INFER(ReduceSumOp) {
-  return inferReduce(adaptor.getInput(), adaptor.getDims(),
-                     errorAt(context, location, "reduce_sum"), types);
+  if (failed(inferReduce(adaptor.getInput(), adaptor.getDims(),
+                         errorAt(context, location, "reduce_sum"), types)))
+    return failure();
+  if (cast<ShapedType>(types[0]).getElementType().isInteger(8))
+    types[0] = cast<RankedTensorType>(types[0]).clone(IntegerType::get(context, 32));
+  return success();
 }
 INFER(ReduceMeanOp) {
   return inferReduce(adaptor.getInput(), adaptor.getDims(),

@@ -19,6 +19,8 @@ def TT_Tensor : StaticShapeTensorOf<[F32, quant_QuantizedType]>;
 def TT_FloatTensor : StaticShapeTensorOf<[F32]>;
 def TT_QuantizedTensor : StaticShapeTensorOf<[quant_QuantizedType]>;
 def TT_Scalar : 0DTensorOf<[F32]>;
+/// A gradient: f32, or integers whose scale stands beside it.
+def TT_GradientTensor : StaticShapeTensorOf<[F32, I8, I32]>;
 /// 32 bits of a random generator.
 def TT_RandomState : 0DTensorOf<[I32]>;
 def TT_IndexTensor : StaticShapeTensorOf<[I8, I32]>;
@@ -93,10 +95,11 @@ def TT_Conv2DInputGradOp : TT_Op<"conv2d_input_grad", [
   let description = [{
     The gradient of `conv2d` in its input, as large as the result type says:
     `dx[n,y,x,i] = sum grad[n,p,q,o] * weight[o,h,w,i]` over all p, h with `p*sh + h*dh - top = y` and q, w
-    likewise. Stride and dilation may not both exceed one along a dimension.
+    likewise. Stride and dilation may not both exceed one along a dimension. Of int8 gradients
+    and a quantized weight the sums are int32.
   }];
-  let arguments = !con((ins TT_FloatTensor:$grad, TT_Tensor:$weight), ConvAttributes);
-  let results = (outs TT_FloatTensor:$output);
+  let arguments = !con((ins TT_GradientTensor:$grad, TT_Tensor:$weight), ConvAttributes);
+  let results = (outs TT_GradientTensor:$output);
   let hasVerifier = 1;
 }
 
@@ -106,10 +109,11 @@ def TT_Conv2DWeightGradOp : TT_Op<"conv2d_weight_grad", [
   let summary = "Adjoint of conv2d with respect to its weight (correlation of input and gradient)";
   let description = [{
     The result may hold fewer input channels than the convolution: then the
-    input is the slice of the activation that was kept.
+    input is the slice of the activation that was kept. Of a quantized input and int8 gradients
+    the sums are int32.
   }];
-  let arguments = !con((ins TT_Tensor:$input, TT_FloatTensor:$grad), ConvAttributes);
-  let results = (outs TT_FloatTensor:$output);
+  let arguments = !con((ins TT_Tensor:$input, TT_GradientTensor:$grad), ConvAttributes);
+  let results = (outs TT_GradientTensor:$output);
   let hasVerifier = 1;
 }
 
@@ -317,6 +321,33 @@ def TT_RequantizeOp : TT_Op<"requantize", [ElementwiseOp]> {
   }];
 }
 
+def TT_GradientScaleOp : TT_Op<"gradient_scale", [KernelRoot]> {
+  let summary = "The scale at which int8 holds all of a gradient";
+  let description = [{
+    `y = max(max_i |x[i]|, 2^-100) * f32(1 / 127)`
+  }];
+  let arguments = (ins TT_FloatTensor:$input);
+  let results = (outs TT_Scalar:$output);
+}
+
+def TT_QuantizeGradientOp : TT_Op<"quantize_gradient", [ElementwiseOp]> {
+  let summary = "A gradient as int8 at a scale of the moment";
+  let description = [{
+    `y[i] = clamp(rne(x[i] * (1 / scale)), -127, 127)`
+  }];
+  let arguments = (ins TT_FloatTensor:$input, TT_Scalar:$scale);
+  let results = (outs StaticShapeTensorOf<[I8]>:$output);
+}
+
+def TT_DequantizeGradientOp : TT_Op<"dequantize_gradient", [ElementwiseOp]> {
+  let summary = "Integer sums of an int8 gradient as real numbers";
+  let description = [{
+    `y[i] = f32(x[i]) * scale`
+  }];
+  let arguments = (ins TT_GradientTensor:$input, TT_Scalar:$scale);
+  let results = (outs TT_FloatTensor:$output);
+}
+
 //===----------------------------------------------------------------------===//
 // Pooling
 //===----------------------------------------------------------------------===//
@@ -418,9 +449,9 @@ def TT_SliceOp : TT_InferredOp<"slice"> {
   let description = [{
     `y[i] = input[offsets + strides * i]`, a copy, so that the rest of the input can die.
   }];
-  let arguments = (ins TT_Tensor:$input, DenseI64ArrayAttr:$offsets,
+  let arguments = (ins TT_AnyTensor:$input, DenseI64ArrayAttr:$offsets,
                        DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$strides);
-  let results = (outs TT_Tensor:$output);
+  let results = (outs TT_AnyTensor:$output);
   let hasFolder = 1;
 }
 
@@ -467,12 +498,15 @@ class TT_ReduceOp<string mnemonic, list<Trait> traits = []>
   let arguments = (ins TT_Tensor:$input, DenseI64ArrayAttr:$dims);
   let results = (outs TT_Tensor:$output);
 }
-def TT_ReduceSumOp : TT_ReduceOp<"reduce_sum", [
-    DeclareOpInterfaceMethods<SliceableOpInterface>]> {
+def TT_ReduceSumOp : TT_InferredOp<"reduce_sum", [
+    KernelRoot, DeclareOpInterfaceMethods<SliceableOpInterface>]> {
   let summary = "Sum over dimensions, which disappear";
   let description = [{
-    The sum of the elements whose other indices agree; `dims` are ascending.
+    The sum of the elements whose other indices agree; `dims` are ascending. Sums of int8
+    gradients are int32.
   }];
+  let arguments = (ins AnyTypeOf<[TT_Tensor, TT_GradientTensor]>:$input, DenseI64ArrayAttr:$dims);
+  let results = (outs AnyTypeOf<[TT_Tensor, TT_GradientTensor]>:$output);
 }
 def TT_ReduceMeanOp : TT_ReduceOp<"reduce_mean"> {
   let summary = "Mean over dimensions, which disappear";
@@ -566,7 +600,7 @@ def TT_SGDUpdateOp : TT_InferredOp<"sgd_update", [ElementwiseOp, InPlaceUpdate]>
 
     A quantized parameter is stored integers p, rounded stochastically:
     `n = rne(u - lr * (grad + weight_decay * p))` with u from (-0.5, 0.5), then `p + n`, which
-    saturates: int8 at the ends of its range, int32 at +-2^30. Of an int32 parameter n is at most
+    saturates: int8 and int16 at the ends of their range, int32 at +-2^30. Of an int32 parameter n is at most
     2^29 in magnitude, and from 2^22 on its fraction is cut off instead of rounded. For the element
     of row-major index i in the gradient, modulo 2^32:
     `h = i * 0x9E3779B1 + random + stream * 0x85EBCA6B`, `h ^= h >> 16`, `h *= 0x7FEB352D`,
@@ -579,6 +613,17 @@ def TT_SGDUpdateOp : TT_InferredOp<"sgd_update", [ElementwiseOp, InPlaceUpdate]>
                        DefaultValuedAttr<I32Attr, "0">:$stream);
   let results = (outs TT_Tensor:$output);
   let hasVerifier = 1;
+}
+
+def TT_RoundMasterOp : TT_InferredOp<"round_master", [ElementwiseOp, InPlaceUpdate]> {
+  let summary = "In-place copy of a master's values to the int8 parameter it stands for";
+  let description = [{
+    `y = clamp(rne(master))` of an f32 master in units of the parameter's stored integers; of an
+    i16 master, which has 8 bits behind the point, `y = clamp(floor((master + 128) / 256))`.
+    A master with a shorter last dimension covers the leading part of the parameter.
+  }];
+  let arguments = (ins TT_QuantizedTensor:$param, TT_Tensor:$master);
+  let results = (outs TT_QuantizedTensor:$output);
 }
 
 def TT_NextRandomOp : TT_InferredOp<"next_random", [InPlaceUpdate, ElementwiseOp]> {

@@ -9,6 +9,21 @@ include "mlir/Pass/PassBase.td"
 // The training graph
 //===----------------------------------------------------------------------===//
 
+def QuantizeInt8 : Pass<"tinytrain-quantize-int8", "::mlir::func::FuncOp"> {
+  let summary = "Turns ops between dequantize and quantize into int8 ops";
+  let description = [{
+    A graph with `tinytrain.quantize` and `tinytrain.dequantize` around its ops says where real
+    numbers are rounded to integers: calibration writes such graphs, PyTorch's quantization flow
+    exports them. Here their arithmetic becomes that of the integers: a convolution of dequantized
+    operands with its bias and activation becomes int32 sums and a requantization; sums, poolings
+    and concatenations take quantized operands; ops that only move elements run before the
+    dequantization. A ReLU or clamp disappears where the range of its quantized result implies
+    it. The input, and parameters that are only read quantized, become arguments of stored
+    integers; a bias becomes int32 at the scale of the sums it is added to.
+  }];
+  let statistics = [Statistic<"numInteger", "integer-ops", "Ops on stored integers formed">];
+}
+
 def AppendLoss : Pass<"tinytrain-append-loss", "::mlir::func::FuncOp"> {
   let summary = "Appends a loss to a forward graph";
   let description = [{
@@ -123,6 +138,16 @@ def PackClampMasks : Pass<"tinytrain-pack-clamp-masks", "::mlir::func::FuncOp"> 
   let dependentDialects = ["::tinytrain::TinyTrainDialect"];
 }
 
+def QuantizeGradients : Pass<"tinytrain-quantize-gradients", "::mlir::func::FuncOp"> {
+  let summary = "Makes the backward pass of quantized convolutions one of integers";
+  let description = [{
+    The gradient that enters the adjoints of a quantized convolution becomes int8 at a scale found
+    at run time from its largest magnitude; the adjoints' sums are int32, and real numbers again
+    at that scale.
+  }];
+  let statistics = [Statistic<"numQuantized", "quantized", "Gradients held as int8">];
+}
+
 def ApplyQAS : Pass<"tinytrain-apply-qas", "::mlir::func::FuncOp"> {
   let summary = "Quantization-aware scaling of the gradients of stored integers";
   let description = [{
@@ -145,6 +170,8 @@ def ApplyOptimizer : Pass<"tinytrain-apply-optimizer", "::mlir::func::FuncOp"> {
     read of its parameter.
   }];
   let options = [
+    Option<"master", "master", "std::string", "\"\"",
+           "master copy of trained int8 parameters: none, f32 or i16">,
     Option<"momentum", "momentum", "double", "0.0", "momentum factor">,
     Option<"weightDecay", "weight-decay", "double", "0.0", "L2 penalty">,
     Option<"updatesLast", "updates-last", "bool", "false",

@@ -30,6 +30,13 @@ struct TrainingGraphOptions : PassPipelineOptions<TrainingGraphOptions> {
   Option<bool> updatesLast{*this, "updates-last",
                            llvm::cl::desc("update all parameters at the end"),
                            llvm::cl::init(false)};
+  Option<bool> intGradients{*this, "int-gradients",
+                            llvm::cl::desc("int8 gradients of quantized activations"),
+                            llvm::cl::init(false)};
+  Option<std::string> master{*this, "master",
+                             llvm::cl::desc("master copy of trained int8 parameters: none, f32 "
+                                            "or i16"),
+                             llvm::cl::init("")};
   Option<bool> qas{*this, "qas", llvm::cl::desc("quantization-aware scaling"),
                    llvm::cl::init(true)};
   Option<bool> masks{*this, "masks",
@@ -88,14 +95,21 @@ void buildTrainingGraph(OpPassManager &pm, const TrainingGraphOptions &options) 
   func.addPass(createSliceSparseUpdates());
   // 5. Gradients of frozen parameters go, and all that only they needed.
   func.addPass(createEliminateDeadGradients());
-  // 6. One bit per element where a clamp's adjoint needs no more.
+  // 6. One bit per element where a clamp's adjoint needs no more; gradients of one byte.
   if (options.masks)
     func.addPass(createPackClampMasks());
+  if (options.intGradients)
+    func.addPass(createQuantizeGradients());
   // 7. Steps of stored integers like those of the real values.
   if (options.qas)
     func.addPass(createApplyQAS());
   // 8. The gradients that are left become updates.
-  func.addPass(createApplyOptimizer({options.momentum, options.weightDecay, options.updatesLast}));
+  ApplyOptimizerOptions optimizer;
+  optimizer.master = options.master;
+  optimizer.momentum = options.momentum;
+  optimizer.weightDecay = options.weightDecay;
+  optimizer.updatesLast = options.updatesLast;
+  func.addPass(createApplyOptimizer(optimizer));
   // 9. Twice the same subexpression, identity scales.
   func.addPass(createCanonicalizerPass());
   func.addPass(createCSEPass());

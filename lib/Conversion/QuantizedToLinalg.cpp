@@ -350,18 +350,122 @@ struct LowerQuantizedUpdate : OpRewritePattern<SGDUpdateOp> {
                       arith::AddIOp::create(b, loc, param, roundedWide(b, loc, v)).getResult(),
                       -(1 << 30), 1 << 30);
     quant::QuantizedType type = quantizedElement(op.getParam());
-    Value n = roundedInt(b, loc, addMagic(b, loc, v), -256, 255);
+    int64_t range = type.getStorageTypeMax() - type.getStorageTypeMin() + 1;
+    Value n = roundedInt(b, loc, addMagic(b, loc, v), -range, range);
     Value sum = clampInt(b, loc, arith::AddIOp::create(b, loc, param, n).getResult(),
                          type.getStorageTypeMin(), type.getStorageTypeMax());
     return arith::TruncIOp::create(b, loc, args[0].getType(), sum);
   }
 };
 
+struct LowerRoundMaster : OpRewritePattern<RoundMasterOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(RoundMasterOp op, PatternRewriter &b) const override {
+    Location loc = op.getLoc();
+    Value whole = stored(b, loc, op.getParam()), master = stored(b, loc, op.getMaster());
+    quant::QuantizedType type = quantizedElement(op.getParam());
+    auto partType = RankedTensorType::get(typeOf(master).getShape(), type.getStorageType());
+    Value rounded = elementwise(
+        b, loc, partType, master, [&](OpBuilder &n, Location l, ValueRange args) -> Value {
+          if (!args[0].getType().isInteger())
+            return saturated(n, l, addMagic(n, l, args[0]), type);
+          Value wide = arith::ExtSIOp::create(n, l, n.getI32Type(), args[0]);
+          wide = arith::AddIOp::create(n, l, wide, intConstant(n, l, 128));
+          wide = arith::ShRSIOp::create(n, l, wide, intConstant(n, l, 8));
+          wide = clampInt(n, l, wide, type.getStorageTypeMin(), type.getStorageTypeMax());
+          return arith::TruncIOp::create(n, l, type.getStorageType(), wide);
+        });
+    rounded.getDefiningOp()->setAttr(kExact, b.getUnitAttr());
+    b.replaceOp(op, withType(b, loc, withLeadingPart(b, loc, whole, rounded), op.getType()));
+    return success();
+  }
+};
+
+constexpr double kSmallestGradient = 0x1p-100;
+
+struct LowerGradientScale : OpRewritePattern<GradientScaleOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(GradientScaleOp op, PatternRewriter &b) const override {
+    Location loc = op.getLoc();
+    SmallVector<AffineExpr> d;
+    SmallVector<unsigned> all;
+    for (unsigned i = 0; i < typeOf(op.getInput()).getRank(); ++i) {
+      d.push_back(b.getAffineDimExpr(i));
+      all.push_back(i);
+    }
+    auto type = cast<RankedTensorType>(op.getType());
+    Value start = filledTensor(b, loc, type, b.getF32FloatAttr(kSmallestGradient));
+    Value largest = generic(b, loc, op.getInput(), start, d.size(), {d, {}}, all,
+                            [](OpBuilder &n, Location l, ValueRange args) {
+                              Value magnitude = math::AbsFOp::create(n, l, args[0]);
+                              return atLeast(n, l, args[1], magnitude);
+                            });
+    b.replaceOp(
+        op,
+        exactElementwise(b, op, largest, [](OpBuilder &n, Location l, ValueRange args) -> Value {
+          return arith::MulFOp::create(n, l, args[0], floatConstant(n, l, 1.0 / 127));
+        }));
+    return success();
+  }
+};
+
+struct LowerQuantizeGradient : OpRewritePattern<QuantizeGradientOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(QuantizeGradientOp op, PatternRewriter &b) const override {
+    b.replaceOp(op, exactElementwise(b, op, op->getOperands(),
+                                     [](OpBuilder &n, Location l, ValueRange args) -> Value {
+                                       Value inverse = arith::DivFOp::create(
+                                           n, l, floatConstant(n, l, 1), args[1]);
+                                       Value v = arith::MulFOp::create(n, l, args[0], inverse);
+                                       Value q = roundedInt(n, l, addMagic(n, l, v), -127, 127);
+                                       return arith::TruncIOp::create(n, l, n.getI8Type(), q);
+                                     }));
+    return success();
+  }
+};
+
+struct LowerDequantizeGradient : OpRewritePattern<DequantizeGradientOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(DequantizeGradientOp op, PatternRewriter &b) const override {
+    b.replaceOp(op, exactElementwise(b, op, op->getOperands(),
+                                     [](OpBuilder &n, Location l, ValueRange args) -> Value {
+                                       Value x = toFloat(n, l, widened(n, l, args[0], 0));
+                                       return arith::MulFOp::create(n, l, x, args[1]);
+                                     }));
+    return success();
+  }
+};
+
+/// The sum of int8 gradients.
+struct LowerIntegerSum : OpRewritePattern<ReduceSumOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReduceSumOp op, PatternRewriter &b) const override {
+    SmallVector<AffineExpr> in, out;
+    SmallVector<unsigned> reductions;
+    for (int64_t d = 0; d < typeOf(op.getInput()).getRank(); ++d) {
+      in.push_back(b.getAffineDimExpr(d));
+      if (llvm::is_contained(op.getDims(), d))
+        reductions.push_back(d);
+      else
+        out.push_back(in.back());
+    }
+    Value start = filledTensor(b, op.getLoc(), typeOf(op.getOutput()), b.getI32IntegerAttr(0));
+    b.replaceOp(op, generic(b, op.getLoc(), op.getInput(), start, in.size(), {in, out}, reductions,
+                            [](OpBuilder &n, Location l, ValueRange args) -> Value {
+                              return arith::AddIOp::create(n, l, args[1],
+                                                           widened(n, l, args[0], 0));
+                            }));
+    return success();
+  }
+};
+
 } // namespace
 
 void tinytrain::populateQuantizedToLinalg(RewritePatternSet &patterns) {
-  patterns.add<LowerQuantize, LowerDequantize, LowerRequantize, LowerQuantizedAdd,
-               LowerQuantizedBiasAdd, LowerQuantizedGlobalAvgPool, LowerQuantizedAvgPool,
-               LowerQuantizedClampGrad, LowerQuantizedClampMask, LowerQuantizedUpdate>(
-      patterns.getContext());
+  patterns
+      .add<LowerQuantize, LowerDequantize, LowerRequantize, LowerQuantizedAdd,
+           LowerQuantizedBiasAdd, LowerQuantizedGlobalAvgPool, LowerQuantizedAvgPool,
+           LowerQuantizedClampGrad, LowerQuantizedClampMask, LowerQuantizedUpdate, LowerRoundMaster,
+           LowerGradientScale, LowerQuantizeGradient, LowerDequantizeGradient, LowerIntegerSum>(
+          patterns.getContext());
 }

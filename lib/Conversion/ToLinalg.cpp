@@ -58,8 +58,10 @@ private:
   }
 
   static bool dependsOnScales(Operation *op) {
-    if (isa<ContractionOpInterface>(op))
+    if (isa<ContractionOpInterface, GradientScaleOp, QuantizeGradientOp, DequantizeGradientOp>(op))
       return true;
+    if (auto sum = dyn_cast<ReduceSumOp>(op))
+      return cast<ShapedType>(sum.getInput().getType()).getElementType().isInteger(8);
     // These move or compare stored integers.
     if (isa<ReshapeOp, SliceOp, ConcatOp, TransposeOp, MaxPoolOp, MaxPoolArgmaxOp, MomentumUpdateOp,
             RowWindowOp, JoinRowsOp>(op))

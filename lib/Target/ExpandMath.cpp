@@ -42,9 +42,11 @@ struct F32 {
   Value f(float value) const { return constant(type, b.getF32FloatAttr(value)); }
   Type intType() const { return withElement(b.getI32Type()); }
   Value i(int32_t value) const { return constant(intType(), b.getI32IntegerAttr(value)); }
-  Value add(Value x, Value y) const { return arith::AddFOp::create(b, loc, x, y, contract()); }
-  Value sub(Value x, Value y) const { return arith::SubFOp::create(b, loc, x, y, contract()); }
-  Value mul(Value x, Value y) const { return arith::MulFOp::create(b, loc, x, y, contract()); }
+  Value add(Value x, Value y) const { return arith::AddFOp::create(b, loc, x, y); }
+  Value sub(Value x, Value y) const { return arith::SubFOp::create(b, loc, x, y); }
+  Value mul(Value x, Value y) const { return arith::MulFOp::create(b, loc, x, y); }
+  /// `x * y + z`, rounded once, on every target.
+  Value fma(Value x, Value y, Value z) const { return math::FmaOp::create(b, loc, x, y, z); }
   Value select(Value c, Value x, Value y) const { return arith::SelectOp::create(b, loc, c, x, y); }
   Value less(Value x, Value y) const {
     return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, x, y);
@@ -53,10 +55,9 @@ struct F32 {
   Value polynomial(Value x, ArrayRef<float> coefficients) const {
     Value result = f(coefficients.front());
     for (float c : coefficients.drop_front())
-      result = add(mul(result, x), f(c));
+      result = fma(result, x, f(c));
     return result;
   }
-  static arith::FastMathFlags contract() { return arith::FastMathFlags::contract; }
 };
 
 /// exp(x) = 2^n exp(r), n the integer nearest to x / ln 2.
@@ -74,10 +75,10 @@ struct ExpandExp : OpRewritePattern<math::ExpOp> {
     Value half = m.select(m.less(scaled, m.f(0)), m.f(-0.5f), m.f(0.5f));
     Value n = arith::FPToSIOp::create(b, m.loc, m.intType(), m.add(scaled, half));
     Value whole = arith::SIToFPOp::create(b, m.loc, m.type, n);
-    Value r = m.sub(m.sub(x, m.mul(whole, m.f(0.693359375f))), m.mul(whole, m.f(-2.12194440e-4f)));
+    Value r = m.fma(whole, m.f(2.12194440e-4f), m.fma(whole, m.f(-0.693359375f), x));
     Value p = m.polynomial(r, {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                                4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f});
-    p = m.add(m.add(m.mul(m.mul(p, r), r), r), m.f(1));
+    p = m.add(m.fma(m.mul(p, r), r, r), m.f(1));
     // Twice 2^(n/2), so that n = 128 and n = -126 stay in range.
     Value lowHalf = arith::ShRSIOp::create(b, m.loc, n, m.i(1));
     Value highHalf = arith::SubIOp::create(b, m.loc, n, lowHalf);
@@ -111,10 +112,10 @@ struct ExpandLog : OpRewritePattern<math::LogOp> {
                                2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f});
     y = m.mul(m.mul(y, r), z);
     Value whole = arith::SIToFPOp::create(b, m.loc, m.type, n);
-    y = m.add(y, m.mul(whole, m.f(-2.12194440e-4f)));
-    y = m.sub(y, m.mul(z, m.f(0.5f)));
+    y = m.fma(whole, m.f(-2.12194440e-4f), y);
+    y = m.fma(z, m.f(-0.5f), y);
     Value result = m.add(r, y);
-    b.replaceOp(op, m.add(result, m.mul(whole, m.f(0.693359375f))));
+    b.replaceOp(op, m.fma(whole, m.f(0.693359375f), result));
     return success();
   }
 };

@@ -24,6 +24,10 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
       return;
     auto ret = cast<func::ReturnOp>(func.front().getTerminator());
     OpBuilder b(ret);
+    if (!llvm::is_contained({"", "f32", "i16"}, StringRef(master))) {
+      func.emitError() << "expects no master, or one of f32 or i16, got '" << master << "'";
+      return signalPassFailure();
+    }
     if (momentum < 0 || momentum >= 1 || weightDecay < 0) {
       func.emitError() << "expects momentum in [0, 1) and no negative weight decay, got "
                        << momentum << " and " << weightDecay;
@@ -43,8 +47,9 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
             DictionaryAttr::get(&getContext(), b.getNamedAttr(kLearningRate, b.getUnitAttr())),
             func.getLoc())))
       return signalPassFailure();
-    Value lr = func.getArgument(lrIndex), random;
-    int32_t stream = 0;
+    Value lr = func.getArgument(lrIndex);
+    random = nullptr;
+    stream = 0;
 
     for (unsigned i : gradients) {
       int64_t index = func.getResultAttrOfType<IntegerAttr>(i, kGradientOf).getInt();
@@ -64,17 +69,13 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
         grad = MomentumUpdateOp::create(b, loc, func.getArgument(*state), grad, param,
                                         APFloat(static_cast<float>(momentum)), decay);
         decay = APFloat(0.0f);
-        NamedAttribute mark(b.getStringAttr(kUpdateOf), b.getI64IntegerAttr(*state));
-        if (failed(func.insertResult(func.getNumResults(), grad.getType(),
-                                     DictionaryAttr::get(&getContext(), mark))))
+        if (failed(addResult(func, ret, grad, *state)))
           return signalPassFailure();
-        ret->insertOperands(ret.getNumOperands(), grad);
       }
-      bool isQuantized = quantizedElement(param) != nullptr;
-      if (isQuantized && !random && !(random = addRandomState(func, ret)))
+      FailureOr<Value> updated = update(b, func, ret, index, grad, lr, decay);
+      if (failed(updated))
         return signalPassFailure();
-      ret.setOperand(i, SGDUpdateOp::create(b, loc, param, grad, lr, isQuantized ? random : Value(),
-                                            decay, isQuantized ? stream++ : 0));
+      ret.setOperand(i, *updated);
       func.removeResultAttr(i, b.getStringAttr(kGradientOf));
       func.setResultAttr(i, kUpdateOf, b.getI64IntegerAttr(index));
     }
@@ -93,6 +94,56 @@ private:
         last = user;
     if (last)
       b.setInsertionPointAfter(last);
+  }
+
+  /// The new value of parameter `index`.
+  FailureOr<Value> update(OpBuilder &b, func::FuncOp func, func::ReturnOp ret, unsigned index,
+                          Value grad, Value lr, APFloat decay) {
+    Value param = func.getArgument(index);
+    Location loc = grad.getLoc();
+    quant::QuantizedType type = quantizedElement(param);
+    if (!type)
+      return SGDUpdateOp::create(b, loc, param, grad, lr, Value(), decay, 0).getResult();
+    bool hasMaster = !master.empty() && type.getStorageType().isInteger(8);
+    if (!(hasMaster && master == "f32") && !random && !(random = addRandomState(func, ret)))
+      return failure();
+    if (!hasMaster)
+      return SGDUpdateOp::create(b, loc, param, grad, lr, random, decay, stream++).getResult();
+
+    bool isFloat = master == "f32";
+    auto gradType = cast<RankedTensorType>(grad.getType());
+    RankedTensorType masterType = gradType;
+    if (!isFloat) {
+      masterType = gradType.clone(fineType(type));
+      grad = ScaleOp::create(b, loc, grad, APFloat(float(kMasterUnits)));
+    }
+    FailureOr<unsigned> state = addState(func, nameOf(func, index) + ".master", masterType);
+    if (failed(state))
+      return failure();
+    Value updated = SGDUpdateOp::create(b, loc, func.getArgument(*state), grad, lr,
+                                        isFloat ? Value() : random, decay, isFloat ? 0 : stream++);
+    if (failed(addResult(func, ret, updated, *state)))
+      return failure();
+    return RoundMasterOp::create(b, loc, param, updated).getResult();
+  }
+
+  /// int16 with 8 bits behind the point of the int8 type.
+  static Type fineType(quant::QuantizedType type) {
+    Type i16 = IntegerType::get(type.getContext(), 16);
+    // Only arithmetic on the stored integers is done with it.
+    double scale = scalesOf(type)[0] / kMasterUnits;
+    return quant::UniformQuantizedType::get(quant::QuantizationFlags::Signed, i16,
+                                            type.getExpressedType(), scale, 0, -32768, 32767);
+  }
+
+  LogicalResult addResult(func::FuncOp func, func::ReturnOp ret, Value value, unsigned argument) {
+    Builder b(&getContext());
+    NamedAttribute mark(b.getStringAttr(kUpdateOf), b.getI64IntegerAttr(argument));
+    if (failed(func.insertResult(func.getNumResults(), value.getType(),
+                                 DictionaryAttr::get(&getContext(), mark))))
+      return failure();
+    ret->insertOperands(ret.getNumOperands(), value);
+    return success();
   }
 
   static std::string nameOf(func::FuncOp func, unsigned index) {
@@ -120,13 +171,14 @@ private:
     Value state = func.getArgument(*number);
     OpBuilder b(ret);
     Value next = NextRandomOp::create(b, asBackward(func.getLoc()), state);
-    NamedAttribute mark(b.getStringAttr(kUpdateOf), b.getI64IntegerAttr(*number));
-    if (failed(func.insertResult(func.getNumResults(), type,
-                                 DictionaryAttr::get(&getContext(), mark))))
-      return nullptr;
-    ret->insertOperands(ret.getNumOperands(), next);
-    return state;
+    return failed(addResult(func, ret, next, *number)) ? nullptr : state;
   }
+
+  /// Units of an i16 master in one of its parameter's stored integers.
+  static constexpr int kMasterUnits = 256;
+
+  Value random;
+  int32_t stream = 0;
 };
 
 } // namespace

@@ -38,10 +38,12 @@ struct DetachFrozenParts : tinytrain::impl::DetachFrozenPartsBase<DetachFrozenPa
 private:
   /// Adds the parameters of which only leading channels are updated, and how many.
   static void findPartlyTrained(func::FuncOp func, llvm::StringMap<int64_t> &trained) {
-    for (auto update : func.front().getOps<SGDUpdateOp>()) {
-      auto arg = dyn_cast<BlockArgument>(update.getParam());
+    for (Operation &update : func.front()) {
+      if (!isa<SGDUpdateOp, RoundMasterOp>(update))
+        continue;
+      auto arg = dyn_cast<BlockArgument>(update.getOperand(0));
       auto name = arg ? func.getArgAttrOfType<StringAttr>(arg.getArgNumber(), kParam) : nullptr;
-      ArrayRef<int64_t> shape = cast<ShapedType>(update.getGrad().getType()).getShape();
+      ArrayRef<int64_t> shape = cast<ShapedType>(update.getOperand(1).getType()).getShape();
       if (name && !shape.empty() &&
           shape.back() < cast<ShapedType>(arg.getType()).getShape().back())
         trained[name] = shape.back();
@@ -59,7 +61,7 @@ private:
     for (BlockArgument arg : func.getArguments()) {
       StringAttr name = nameOf(arg);
       if (name && !llvm::all_of(arg.getUsers(), [&](Operation *user) {
-            return isa<SGDUpdateOp, MomentumUpdateOp>(user) ||
+            return isa<SGDUpdateOp, RoundMasterOp, MomentumUpdateOp>(user) ||
                    (isa<ContractionOpInterface>(user) &&
                     llvm::count_if(user->getOperands(), nameOf) == 1);
           }))
@@ -98,8 +100,8 @@ private:
 
     SmallVector<OpOperand *> readers;
     for (OpOperand &use : arg.getUses())
-      if (auto update = dyn_cast<SGDUpdateOp>(use.getOwner()))
-        update.getResult().setType(trained);
+      if (isa<SGDUpdateOp, RoundMasterOp>(use.getOwner()))
+        use.getOwner()->getResult(0).setType(trained);
       else if (!isa<MomentumUpdateOp>(use.getOwner()))
         readers.push_back(&use);
     OpBuilder b = OpBuilder::atBlockBegin(&func.front());

@@ -169,7 +169,9 @@ Operation *FuseOps::findConsumer(Group &group, const DenseSet<Operation *> &grou
        !haveSameShapes(value.getType(), consumer->getResult(0).getType())))
     return nullptr;
   // A bias, a factor or a mask has the result's shape by chance only.
-  if (isa<BiasAddOp, ChannelScaleOp, MaskGradOp>(consumer) && consumer->getOperand(0) != value)
+  if (isa<BiasAddOp, ChannelScaleOp, DequantizeGradientOp, MaskGradOp, QuantizeGradientOp>(
+          consumer) &&
+      consumer->getOperand(0) != value)
     return nullptr;
   if (canRunAt(group.place, consumer, group))
     return consumer;

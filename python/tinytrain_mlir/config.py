@@ -95,14 +95,25 @@ class Int8:
             quantized already.
         qas: quantization-aware scaling: the gradients of stored integers are multiplied by
             scale^-2, which gives the steps of the real weights (arXiv 2206.15472).
+        grad: how gradients of activations are held: "f32", or "int8" at a scale found at run
+            time. With "int8" all targets compute the same parameters, bit for bit.
+        master: how int8 weights take in updates that are smaller than a step: None rounds them
+            stochastically; "f32" and "i16", with 8 bits behind the point, keep a master copy of
+            what is trained. Biases are int32 and need none.
         seed: of the random numbers by which updates are rounded; 32 bits.
     """
 
     calibration: Iterable[Any] | None = None
     qas: bool = True
+    grad: str = "f32"
+    master: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.grad not in ("f32", "int8"):
+            raise ConfigError(f"Int8: expected grad='f32' or 'int8', got {self.grad!r}")
+        if self.master not in (None, "f32", "i16"):
+            raise ConfigError(f"Int8: expected master=None, 'f32' or 'i16', got {self.master!r}")
         if not isinstance(self.qas, bool):
             raise ConfigError(f"Int8: expected qas=True or False, got {self.qas!r}")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 1 << 32:
@@ -118,6 +129,8 @@ class MemoryPasses:
         fuse: computes several ops in one loop nest, a gradient and its update among them.
         split: computes an expansion and the depthwise convolution behind it group of channels
             by group, where nothing else needs as much memory.
+        rows: runs chains of int8 convolutions, such as expansion, depthwise convolution and
+            projection, row by row, where nothing else needs as much memory.
         reorder: updates each parameter as soon as its gradient exists, and schedules all ops
             for the smallest peak; else all updates come last, as in a framework.
         in_place: writes elementwise results over operands that die.
@@ -128,6 +141,7 @@ class MemoryPasses:
     detach: bool = True
     fuse: bool = True
     split: bool = True
+    rows: bool = True
     reorder: bool = True
     in_place: bool = True
     overlap: bool = True
@@ -136,7 +150,7 @@ class MemoryPasses:
     @staticmethod
     def none() -> MemoryPasses:
         """The conventional program: op by op, each result in a buffer of its own."""
-        return MemoryPasses(False, False, False, False, False, False, False)
+        return MemoryPasses(False, False, False, False, False, False, False, False)
 
 
 class UpdatePolicy(Protocol):

@@ -15,6 +15,7 @@ from . import ir
 from ._mlir_libs import _tinytrain
 from .config import SGD, Int8, MemoryPasses, NeedsGrad
 from .errors import CompileError, ConfigError
+from .frontends.graph_builder import Array
 from .graph import Graph
 from .passmanager import PassManager
 from .target import Target
@@ -163,6 +164,8 @@ def compile_graph(
             split=passes.split,
             reorder=passes.reorder,
             in_place=passes.in_place,
+            rows=passes.rows,
+            exact=int8.grad == "int8",
         )
         run("kernels", f"tinytrain-form-kernel-graph{options}")
         run("bufferized", "tinytrain-bufferize")
@@ -247,6 +250,8 @@ def _append_step(
             updates_last=not passes.reorder,
             masks=passes.masks,
             qas=int8.qas,
+            int_gradients=int8.grad == "int8",
+            **({"master": int8.master} if int8.master else {}),
         ),
     )
     module.body.append(training.body.operations[0].operation.clone())
@@ -322,6 +327,11 @@ def _read_plan(
     return tuple(slots), calls, buffers
 
 
+def _leading(array: Array, slot: Slot) -> Array:
+    """What of a parameter is in its slot: all, or the leading channels, which are trained."""
+    return array if array.shape == slot.shape else array[..., : slot.shape[-1]]
+
+
 def _initial_block(graph: Graph, slots: tuple[Slot, ...], lr: float, seed: int) -> bytes:
     """Initial parameters and learning rate; optimizer state starts at zero."""
     block = bytearray(max((s.offset + s.bytes for s in slots), default=0))
@@ -332,11 +342,12 @@ def _initial_block(graph: Graph, slots: tuple[Slot, ...], lr: float, seed: int) 
         elif slot.name == "random_state":
             data = np.uint32(seed).tobytes()
         elif slot.name in graph.parameters:
-            array = graph.parameters[slot.name].array
-            data = array.tobytes()
-            if len(data) != slot.bytes:
-                # Only the leading channels are trained.
-                data = array[..., : slot.shape[-1]].tobytes()
+            data = _leading(graph.parameters[slot.name].array, slot).tobytes()
+        elif slot.name.removesuffix(".master") in graph.parameters:
+            stored = _leading(graph.parameters[slot.name.removesuffix(".master")].array, slot)
+            fine = slot.bytes == 2 * stored.size
+            master = stored.astype(np.int16) * 256 if fine else stored.astype(np.float32)
+            data = master.tobytes()
         block[slot.offset : slot.offset + len(data)] = data
     return bytes(block)
 

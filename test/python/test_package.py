@@ -227,7 +227,7 @@ def test_frozen_parameters_cost_no_gradient() -> None:
 
 # Bytes of `tiny_net` on the Cortex-M7, batch 2, with momentum. SRAM is exact; flash, which holds
 # the code, within 5 %. Look at a change, then write the new number here.
-MEMORY = {"arena_bytes": 5472, "param_bytes": 1932, "sram_bytes": 7404}
+MEMORY = {"arena_bytes": 4576, "param_bytes": 1932, "sram_bytes": 6508}
 FLASH = {"flash_bytes": 14_818, "code_bytes": 12_882}
 
 
