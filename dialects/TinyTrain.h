@@ -42,6 +42,8 @@ inline constexpr llvm::StringLiteral kFrozenPart = "#frozen";
 inline constexpr llvm::StringLiteral kOverlaps = "tinytrain.overlaps";
 inline constexpr llvm::StringLiteral kKernelLabel = "tinytrain.kernel_label";
 inline constexpr llvm::StringLiteral kKernelMACs = "tinytrain.macs";
+/// On a buffer: it holds the function's input, at the start of the arena.
+inline constexpr llvm::StringLiteral kInput = "tinytrain.input";
 /// On a linalg op: floating-point operations keep their order and their roundings.
 inline constexpr llvm::StringLiteral kExact = "tinytrain.exact";
 

@@ -143,7 +143,7 @@ LogicalResult TinyTrainDialect::verifyOperationAttribute(Operation *op, NamedAtt
                           StringRef("tinytrain.buffers"), StringRef("tinytrain.ops"),
                           StringRef("tinytrain.global"), StringRef("tinytrain.kernel"),
                           StringRef(kOverlaps), StringRef(kKernelLabel), StringRef(kKernelMACs),
-                          StringRef(kExact)},
+                          StringRef(kExact), StringRef(kInput)},
                          name))
     return success();
   return op->emitOpError() << "has an unknown attribute '" << name << "'";

@@ -368,6 +368,16 @@ def LowerKernels : Pass<"tinytrain-lower-kernels", "::mlir::ModuleOp"> {
   ];
 }
 
+def OwnInput : Pass<"tinytrain-own-input", "::mlir::func::FuncOp"> {
+  let summary = "Copies the input into the arena, where results may overwrite it";
+  let description = [{
+    The first argument of a public function is copied to a buffer that `tinytrain-plan-memory`
+    places at the start of the arena. Who writes the input there in the first place needs no
+    other memory for it.
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
 def PlanMemory : Pass<"tinytrain-plan-memory", "::mlir::ModuleOp"> {
   let summary = "Places every buffer in one static arena, every parameter in a global";
   let description = [{

@@ -65,6 +65,8 @@ struct KernelGraphOptions : PassPipelineOptions<KernelGraphOptions> {
 struct CodegenOptions : PassPipelineOptions<CodegenOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("name of the target"),
                              llvm::cl::init("host")};
+  Option<bool> ownInput{*this, "own-input", llvm::cl::desc("copy the input into the arena"),
+                        llvm::cl::init(false)};
   Option<bool> overlap{*this, "overlap", llvm::cl::desc("let results overlap dying operands"),
                        llvm::cl::init(true)};
 };
@@ -157,6 +159,8 @@ void buildBufferize(OpPassManager &pm) {
 /// Kernels -> loop nests, buffers -> one arena.
 void buildCodegen(OpPassManager &pm, const CodegenOptions &options) {
   pm.addPass(createLowerKernels({options.target}));
+  if (options.ownInput)
+    pm.addNestedPass<func::FuncOp>(createOwnInput());
   PlanMemoryOptions plan;
   plan.overlap = options.overlap;
   pm.addPass(createPlanMemory(plan));

@@ -119,7 +119,13 @@ Plan Planner::place(ArrayRef<unsigned> order) const {
   Plan plan;
   plan.offsets.assign(problem.buffers.size(), -1);
   SmallVector<std::pair<int64_t, int64_t>> taken;
+  if (problem.first) {
+    plan.offsets[*problem.first] = 0;
+    plan.bytes = problem.buffers[*problem.first].bytes;
+  }
   for (unsigned buffer : order) {
+    if (buffer == problem.first)
+      continue;
     // Where `buffer` may not start because of those placed already.
     taken.clear();
     for (const Conflict &conflict : conflicts[buffer]) {

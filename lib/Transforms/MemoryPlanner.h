@@ -6,6 +6,7 @@
 #include "llvm/ADT/SmallVector.h"
 
 #include <cstdint>
+#include <optional>
 
 namespace tinytrain {
 
@@ -23,6 +24,8 @@ struct PlanProblem {
   };
   llvm::SmallVector<Buffer> buffers;
   llvm::SmallVector<Overlap> overlaps;
+  /// The buffer that lies at offset 0, if one must.
+  std::optional<unsigned> first;
   int64_t alignment = 1;
 
   /// The largest sum of bytes alive at a call, less what results and operands may share there:

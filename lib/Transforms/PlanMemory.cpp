@@ -130,6 +130,8 @@ LogicalResult PlanMemory::collect(FunctionPlan &plan) {
     if (uses.empty())
       return WalkResult::advance();
     Buffer buffer{alloc, bytesOf(alloc.getType()), SmallVector<int64_t>(uses.begin(), uses.end())};
+    if (alloc->hasAttr(kInput))
+      plan.problem.first = plan.buffers.size();
     plan.problem.buffers.push_back({buffer.bytes, buffer.uses.front(), buffer.uses.back()});
     plan.buffers.push_back(std::move(buffer));
     return WalkResult::advance();

@@ -169,7 +169,8 @@ def compile_graph(
         )
         run("kernels", f"tinytrain-form-kernel-graph{options}")
         run("bufferized", "tinytrain-bufferize")
-        options = _options(target=target.name, overlap=passes.overlap)
+        own_input = graph.input.quantization is not None
+        options = _options(target=target.name, overlap=passes.overlap, own_input=own_input)
         run("codegen", f"tinytrain-codegen{options}")
         slots, calls, buffers = _read_plan(module, graph)
         initial = _initial_block(graph, slots, optimizer.lr, int8.seed)
@@ -177,6 +178,8 @@ def compile_graph(
         arena_bytes = ir.IntegerAttr(module.operation.attributes["tinytrain.arena_bytes"]).value
         run("llvm", f"tinytrain-to-llvm{_options(index_bits=target.index_bits)}")
         _finish_module(module, name, target, slots, initial, arena_bytes, constants)
+        if own_input:
+            _append(module, _input_function(name, arena_bytes))
         obj = emit(module, target)
     return Compiled(obj, stages, slots, initial, calls, buffers, tuple(statistics))
 
@@ -459,6 +462,16 @@ def _constant_global(symbol: str, data: bytes, align: int) -> str:
         f"!llvm.array<{len(data)} x i8>\n"
         f'{{-# dialect_resources: {{ builtin: {{ data: "0x{blob}" }} }} #-}}'
     )
+
+
+def _input_function(name: str, arena_bytes: int) -> str:
+    """`input`: where the program keeps its input, the start of the arena."""
+    return f"""
+llvm.mlir.global external hidden @arena() {{dso_local}} : !llvm.array<{arena_bytes} x i8>
+llvm.func @{name}_input() -> !llvm.ptr attributes {{no_unwind}} {{
+  %arena = llvm.mlir.addressof @arena : !llvm.ptr
+  llvm.return %arena : !llvm.ptr
+}}"""
 
 
 def _state_functions(name: str, slots: tuple[Slot, ...], size: int) -> str:

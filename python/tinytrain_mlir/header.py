@@ -44,7 +44,7 @@ def render_header(program: Program) -> str:
         "/* Gives every parameter its initial value. Call it once before anything else. */",
         f"void {name}_init(void);",
         "",
-        *_scale_lines(upper, "INPUT", program.graph.input.quantization),
+        *_input_lines(name, program.graph.input.quantization),
         f"/* x: {element}{_shape(x)}; y: {result}{_shape(y)}, written. */",
         f"void {name}_infer(const {element} *x, {result} *y);",
         "",
@@ -77,14 +77,18 @@ def render_header(program: Program) -> str:
     return "\n".join(lines)
 
 
-def _scale_lines(upper: str, port: str, quantization: Quantization | None) -> list[str]:
-    """What a quantized input stands for."""
+def _input_lines(name: str, quantization: Quantization | None) -> list[str]:
+    """What a quantized input stands for, and where it may be written."""
     if quantization is None:
         return []
     return [
-        f"/* The real value of an {port.lower()} element q is scale * (q - zero point). */",
-        f"#define {upper}_{port}_SCALE {quantization.scales[0]:.9g}f",
-        f"#define {upper}_{port}_ZERO_POINT ({quantization.zero_point})",
+        "/* The real value of an input element q is scale * (q - zero point). */",
+        f"#define {name.upper()}_INPUT_SCALE {quantization.scales[0]:.9g}f",
+        f"#define {name.upper()}_INPUT_ZERO_POINT ({quantization.zero_point})",
+        "",
+        "/* The start of the arena: a place for x that takes no other memory. Write it before each",
+        "   call, which overwrites it; an x that lies elsewhere is copied there. */",
+        f"int8_t *{name}_input(void);",
         "",
     ]
 
