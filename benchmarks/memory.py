@@ -125,15 +125,19 @@ def measure(network: str, policy: str, model: Any, x: Any, update: UpdatePolicy)
     )
 
 
-def cases(networks: tuple[str, ...], policies: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+def cases(
+    networks: tuple[str, ...], policies: tuple[str, ...], int8: bool
+) -> Iterator[tuple[Any, ...]]:
     """Network, policy, model, example input and update of all that is asked for."""
     for network in networks or NETWORKS:
         if network in OWN:
+            if int8:
+                continue
             torch.manual_seed(0)
             model, x = OWN[network]()
             updates = POLICIES
         elif published.present():
-            model, x = published.load(network), None
+            model, x = published.load(network, dequantize=not int8), None
             updates = {**POLICIES, **published.schemes(network)}
         else:
             continue
@@ -142,9 +146,9 @@ def cases(networks: tuple[str, ...], policies: tuple[str, ...]) -> Iterator[tupl
                 yield network, policy, model, x, update
 
 
-def render(rows: list[Row]) -> Table:
+def render(rows: list[Row], precision: str) -> Table:
     """The table, with the anchors of each network below its rows."""
-    table = Table(title="Arena + trained parameters, KiB: f32, cortex-m7, batch 1")
+    table = Table(title=f"Arena + trained parameters, KiB: {precision}, cortex-m7, batch 1")
     for column in ("network", "policy"):
         table.add_column(column, no_wrap=True)
     for column in (
@@ -178,20 +182,23 @@ def render(rows: list[Row]) -> Table:
 @click.command(help=__doc__)
 @click.option("--network", "networks", multiple=True, type=click.Choice(NETWORKS), help="Only it.")
 @click.option("--policy", "policies", multiple=True, help="Only it: full, last layer, 99kb, …")
+@click.option("--int8", is_flag=True, help="The published networks as int8 graphs.")
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write the figures too.")
-def main(networks: tuple[str, ...], policies: tuple[str, ...], file: Path | None) -> None:
+def main(
+    networks: tuple[str, ...], policies: tuple[str, ...], int8: bool, file: Path | None
+) -> None:
     """Runs the benchmark."""
     console = Console()
     console.width = max(console.width, 150)
     if not published.present() and (set(networks or NETWORKS) & set(published.NETWORKS)):
         console.print(f"skipped the published networks: {published.WHY_ABSENT}")
     rows = []
-    for case in cases(networks, policies):
+    for case in cases(networks, policies, int8):
         with console.status(f"{case[0]}, {case[1]}"):
             rows.append(measure(*case))
     if not rows:
         raise click.ClickException("nothing to measure: no such policy for these networks")
-    console.print(render(rows))
+    console.print(render(rows, "int8, f32 gradients" if int8 else "f32"))
     if file is not None:
         file.write_text(
             json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n", "utf-8"

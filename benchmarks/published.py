@@ -1,6 +1,7 @@
-"""The published networks and their sparse update schemes, which lie outside this project.
+"""The published networks, their sparse update schemes, and CIFAR-10: they lie outside this project.
 
-They are looked for in `$TINYTRAIN_SHARED/models`, by default `../shared/models` beside the project.
+They are looked for in `models` and `data` of `$TINYTRAIN_SHARED`, by default `../shared` beside the
+project.
 """
 
 from __future__ import annotations
@@ -8,15 +9,22 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
 
 import tinytrain_mlir as tt
 
 NETWORKS = ("mbv2-w0.35", "mcunet-5fps", "proxyless-w0.3")
 
 _DEFAULT = Path(__file__).resolve().parents[2] / "shared"
-MODELS = Path(os.environ.get("TINYTRAIN_SHARED") or _DEFAULT) / "models"
+_SHARED = Path(os.environ.get("TINYTRAIN_SHARED") or _DEFAULT)
+MODELS = _SHARED / "models"
+CIFAR10 = _SHARED / "data" / "cifar10.npz"
 
 WHY_ABSENT = f"{MODELS}: no published networks there; set TINYTRAIN_SHARED to the folder above"
+WHY_NO_IMAGES = f"{CIFAR10}: no such file; set TINYTRAIN_SHARED to the folder above data"
 
 
 def present() -> bool:
@@ -24,10 +32,29 @@ def present() -> bool:
     return (MODELS / "schemes.json").is_file()
 
 
-def load(network: str, num_classes: int = 10) -> tt.Graph:
-    """The f32 graph of a published network, input [1, 3, 128, 128]."""
+def has_images() -> bool:
+    """Whether CIFAR-10 is on this machine."""
+    return CIFAR10.is_file()
+
+
+def load(network: str, num_classes: int = 10, *, dequantize: bool = True) -> tt.Graph:
+    """The graph of a published network, input [1, 3, 128, 128]; f32 unless `dequantize` is False."""
     files = (MODELS / f"{network}{suffix}" for suffix in (".json", ".npz"))
-    return tt.load_tte(*files, num_classes=num_classes, dequantize=True)
+    return tt.load_tte(*files, num_classes=num_classes, dequantize=dequantize)
+
+
+def images(count: int, size: int = 128) -> tuple[Any, Any]:
+    """The first images of CIFAR-10, as the int8 networks take them, and their classes.
+
+    Returns:
+        int8 [count, 3, size, size], of which 127.5 is 1.0, and int32 [count].
+    """
+    with np.load(CIFAR10) as data:
+        pixels, classes = data["train_images"][:count], data["train_labels"][:count]
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    x = torch.nn.functional.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
+    x = ((x * 2 - 1) / (2 / 255)).round().clamp(-128, 127)
+    return x.to(torch.int8).numpy(), classes.astype(np.int32)
 
 
 def schemes(network: str) -> dict[str, tt.config.TteScheme]:

@@ -413,8 +413,11 @@ INFER(MatmulOp) {
     return emit() << "expects matching inner and batch dimensions, got "
                   << adaptor.getLhs().getType() << " and " << adaptor.getRhs().getType();
   a[rank - 1] = b[rank - 1];
-  FailureOr<Type> element = inferProduct(adaptor.getLhs(), adaptor.getRhs(),
-                                         rank - (adaptor.getTransposeRhs() ? 2 : 1), rank, emit);
+  bool isAdjoint = !quantizedElement(adaptor.getLhs()) != !quantizedElement(adaptor.getRhs());
+  FailureOr<Type> element = Type(Float32Type::get(context));
+  if (!isAdjoint)
+    element = inferProduct(adaptor.getLhs(), adaptor.getRhs(),
+                           rank - (adaptor.getTransposeRhs() ? 2 : 1), rank, emit);
   if (failed(element))
     return failure();
   types.push_back(RankedTensorType::get(a, *element));

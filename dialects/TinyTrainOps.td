@@ -124,7 +124,8 @@ def TT_MatmulOp : TT_InferredOp<"matmul", [
   let description = [{
     `y = op(lhs) * op(rhs)`, where `op` transposes the last two dimensions if
     `transpose_lhs` or `transpose_rhs` is set. A linear layer with a PyTorch
-    weight `[out, in]` is `matmul %x, %w {transpose_rhs}`.
+    weight `[out, in]` is `matmul %x, %w {transpose_rhs}`. Quantized operands as in `conv2d`; of
+    one quantized and one f32 operand, a gradient, the result is the f32 product with `x - z_x`.
   }];
   let arguments = (ins TT_Tensor:$lhs, TT_Tensor:$rhs,
                        UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs);

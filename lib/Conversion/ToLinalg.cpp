@@ -218,6 +218,8 @@ Product::Product(OpBuilder &builder, Location loc, Value a, Value b)
     : a(stored(builder, loc, a)), b(stored(builder, loc, b)) {
   if (quant::QuantizedType type = quantizedElement(a))
     zeroPoint = zeroPointOf(type);
+  if (quant::QuantizedType type = quantizedElement(b))
+    zeroPointB = zeroPointOf(type);
   auto isInteger = [](Value v) {
     return cast<RankedTensorType>(v.getType()).getElementType().isInteger();
   };
@@ -237,9 +239,10 @@ Value Product::start(OpBuilder &builder, Location loc, ArrayRef<int64_t> shape) 
 Value Product::pad(OpBuilder &builder, Location loc, Value operand, ArrayRef<int64_t> low,
                    ArrayRef<int64_t> high) const {
   Type type = cast<RankedTensorType>(operand.getType()).getElementType();
-  auto nothing = type.isInteger()
-                     ? TypedAttr(builder.getIntegerAttr(type, operand == a ? zeroPoint : 0))
-                     : TypedAttr(builder.getFloatAttr(type, 0));
+  auto nothing =
+      type.isInteger()
+          ? TypedAttr(builder.getIntegerAttr(type, operand == a ? zeroPoint : zeroPointB))
+          : TypedAttr(builder.getFloatAttr(type, 0));
   return padTensor(builder, loc, operand, low, high, nothing);
 }
 
@@ -255,7 +258,7 @@ Value Product::multiplyAdd(OpBuilder &builder, Location loc, ValueRange args) co
           arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(zero)));
     return isInteger ? wide : arith::SIToFPOp::create(builder, loc, element, wide).getResult();
   };
-  Value x = load(args[0], zeroPoint), y = load(args[1], 0);
+  Value x = load(args[0], zeroPoint), y = load(args[1], zeroPointB);
   if (isInteger)
     return arith::AddIOp::create(builder, loc, args.back(),
                                  arith::MulIOp::create(builder, loc, x, y));

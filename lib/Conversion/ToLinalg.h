@@ -46,10 +46,11 @@ mlir::Value stored(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 /// A result as the op that is replaced had it: stored integers become quantized again.
 mlir::Value withType(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::Type type);
 
-/// `sum (a - zeroPoint) * b` of floats or integers: sums of integers are int32, others f32.
+/// `sum (a - zeroPoint) * (b - zeroPointB)` of floats or integers: sums of integers are int32,
+/// others f32.
 struct Product {
   mlir::Value a, b;
-  int64_t zeroPoint = 0;
+  int64_t zeroPoint = 0, zeroPointB = 0;
   mlir::Type element;
 
   Product(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value a, mlir::Value b);
@@ -61,7 +62,7 @@ struct Product {
   /// Surrounds an operand with what contributes nothing.
   mlir::Value pad(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value operand,
                   llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high) const;
-  /// `args.back() + (args[0] - zeroPoint) * args[1]`
+  /// `args.back()` plus the product of `args[0]` and `args[1]`.
   mlir::Value multiplyAdd(mlir::OpBuilder &builder, mlir::Location loc,
                           mlir::ValueRange args) const;
   /// The body of a linalg.generic.

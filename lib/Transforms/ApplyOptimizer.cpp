@@ -49,6 +49,7 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
       return signalPassFailure();
     Value lr = func.getArgument(lrIndex);
     random = nullptr;
+    nextRandom = nullptr;
     stream = 0;
 
     for (unsigned i : gradients) {
@@ -79,6 +80,9 @@ struct ApplyOptimizer : tinytrain::impl::ApplyOptimizerBase<ApplyOptimizer> {
       func.removeResultAttr(i, b.getStringAttr(kGradientOf));
       func.setResultAttr(i, kUpdateOf, b.getI64IntegerAttr(index));
     }
+    // All updates read the state of this step.
+    if (nextRandom)
+      nextRandom->moveBefore(ret);
     // The gradient of a partly trained parameter is smaller than its new value.
     func.setFunctionType(
         FunctionType::get(&getContext(), func.getArgumentTypes(), ret.getOperandTypes()));
@@ -170,14 +174,15 @@ private:
       return nullptr;
     Value state = func.getArgument(*number);
     OpBuilder b(ret);
-    Value next = NextRandomOp::create(b, asBackward(func.getLoc()), state);
-    return failed(addResult(func, ret, next, *number)) ? nullptr : state;
+    nextRandom = NextRandomOp::create(b, asBackward(func.getLoc()), state);
+    return failed(addResult(func, ret, nextRandom->getResult(0), *number)) ? nullptr : state;
   }
 
   /// Units of an i16 master in one of its parameter's stored integers.
   static constexpr int kMasterUnits = 256;
 
   Value random;
+  Operation *nextRandom = nullptr;
   int32_t stream = 0;
 };
 

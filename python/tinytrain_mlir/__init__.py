@@ -32,11 +32,13 @@ from .policy_file import load_policy
 if TYPE_CHECKING:
     from .api import compile
     from .channels import resolve
+    from .frontends.torch_quantizer import TinyTrainQuantizer as TinyTrainQuantizer
     from .frontends.tte import load_tte
     from .graph import Graph
     from .program import Program
     from .session import Session
 
+# Without TinyTrainQuantizer: `import *` must not need PyTorch.
 __all__ = [
     "SGD",
     "BiasOnly",
@@ -64,6 +66,7 @@ _LAZY = {
     "Graph": "graph",
     "Program": "program",
     "Session": "session",
+    "TinyTrainQuantizer": "frontends.torch_quantizer",
     "compile": "api",
     "load_tte": "frontends.tte",
     "resolve": "channels",

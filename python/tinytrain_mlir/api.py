@@ -12,6 +12,7 @@ from .config import SGD, Budget, FullUpdate, Int8, MemoryPasses, UpdatePolicy
 from .driver import compile_graph
 from .errors import ConfigError
 from .graph import Graph, MlirBuilder
+from .integers import to_integers
 from .program import Program
 from .target import lookup_target
 
@@ -35,10 +36,12 @@ def compile(
     """Compiles a model into a program that trains and infers.
 
     Args:
-        model: a `torch.nn.Module` (it is imported in eval mode), the path of a graph written
-            by `Graph.save`, or a `Graph`.
+        model: a `torch.nn.Module` (it is imported in eval mode), a
+            `torch.export.ExportedProgram` (in the mode it was exported in), the path of a graph
+            written by `Graph.save`, or a `Graph`.
         example_inputs: one f32 tensor, or a tuple of one; only its shape matters. The
-            program's batch size is the tensor's. None for a path or a `Graph`.
+            program's batch size is the tensor's. None for a path or a `Graph`; may be None for an
+            `ExportedProgram`.
         loss: "cross_entropy" (logits [batch, classes], integer labels), "mse", or None for a
             program that only infers.
         optimizer: `SGD()` by default.
@@ -82,6 +85,7 @@ def compile(
         raise ConfigError("expected reorder=False or passes=, not both: passes= says it all")
     target_info = lookup_target(target)
     graph = import_model(model, example_inputs)
+    graph = to_integers(graph, precision if isinstance(precision, Int8) else None)
     for reserved in ("learning_rate", "random_state"):
         if reserved in graph.parameters:
             raise ConfigError(f"a parameter may not be called '{reserved}': rename it in the model")
@@ -91,6 +95,10 @@ def compile(
         raise ConfigError(
             "cross_entropy: expected an output of shape [batch, classes], got "
             f"{graph.output.layout.torch_shape}: flatten it, or use another loss"
+        )
+    if loss is not None and graph.output.quantization is not None:
+        raise ConfigError(
+            f"{loss}: expected an f32 output, got a quantized one: dequantize it in the model"
         )
     compiled = compile_graph(
         graph,
@@ -123,9 +131,11 @@ def import_model(model: Any, example_inputs: Any = None) -> Graph:
         return Graph.load(model)
     if not hasattr(model, "state_dict"):
         raise ConfigError(
-            "expected a torch.nn.Module, a path or a Graph, got " + type(model).__name__
+            "expected a torch.nn.Module, a torch.export.ExportedProgram, a path or a Graph, got "
+            + type(model).__name__
         )
-    if example_inputs is None:
+    exported = hasattr(model, "graph_signature")  # which only an ExportedProgram has
+    if example_inputs is None and not exported:
         raise ConfigError("expected example_inputs for a torch.nn.Module: one f32 tensor")
     from .frontends.torch_import import import_torch
 

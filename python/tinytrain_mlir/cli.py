@@ -254,12 +254,25 @@ def compile_command(out: Path, **options: Any) -> None:
 @click.option(
     "--emulator", type=click.Choice(["auto", "unicorn", "qemu"]), default="auto", show_default=True
 )
-def run(data: Path | None, steps: int, emulator: Emulator, **options: Any) -> None:
+@click.option("--device-ram", help="All the RAM of the emulated microcontroller, such as 256KB.")
+@click.option("--device-flash", help="All its flash, such as 1MB.")
+@click.option("--device-stack", help="Of its RAM, for the stack; 2KB if --device-ram is given.")
+def run(
+    data: Path | None,
+    steps: int,
+    emulator: Emulator,
+    device_ram: str | None,
+    device_flash: str | None,
+    device_stack: str | None,
+    **options: Any,
+) -> None:
     """Train MODEL for some steps, on the host or in an emulator.
 
-    Without --data the input is random: good for instruction counts, not for learning.
+    Without --data the input is random: good for instruction counts, not for learning. With
+    --device-ram or --device-flash nothing else is memory; what lies where is printed.
     """
     import numpy as np
+    from rich.console import Console
 
     program = _compile(**options)
     if program.loss is None:
@@ -282,7 +295,10 @@ def run(data: Path | None, steps: int, emulator: Emulator, **options: Any) -> No
     if len(xs) < batch or len(xs) != len(ys):
         raise ConfigError(f"expected at least {batch} samples and as many labels, got {len(xs)}")
     _print_memory(program)
-    with program.load(emulator=emulator) as session:
+    sizes = {"ram": device_ram, "flash": device_flash, "stack": device_stack}
+    with program.load(emulator, **sizes) as session:
+        if any(sizes.values()):
+            Console().print(session.layout)
         for i in range(steps):
             start = i * batch % (len(xs) - batch + 1)
             loss = session.step(xs[start : start + batch], ys[start : start + batch])

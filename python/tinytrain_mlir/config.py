@@ -93,6 +93,9 @@ class Int8:
         calibration: inputs, f32 arrays or tensors of the example input's shape, from which the
             ranges of a float model's activations are taken; not looked at for a model that is
             quantized already.
+        ranges: how a range follows from them: "minmax", "percentile" leaves out the outermost
+            values, "mse" takes the range of least squared error.
+        quantize_head: whether the last linear layer of a float model is int8 too; else it is f32.
         qas: quantization-aware scaling: the gradients of stored integers are multiplied by
             scale^-2, which gives the steps of the real weights (arXiv 2206.15472).
         grad: how gradients of activations are held: "f32", or "int8" at a scale found at run
@@ -104,12 +107,18 @@ class Int8:
     """
 
     calibration: Iterable[Any] | None = None
+    ranges: str = "minmax"
+    quantize_head: bool = False
     qas: bool = True
     grad: str = "f32"
     master: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.ranges not in ("minmax", "percentile", "mse"):
+            raise ConfigError(
+                f"Int8: expected ranges='minmax', 'percentile' or 'mse', got {self.ranges!r}"
+            )
         if self.grad not in ("f32", "int8"):
             raise ConfigError(f"Int8: expected grad='f32' or 'int8', got {self.grad!r}")
         if self.master not in (None, "f32", "i16"):

@@ -42,6 +42,10 @@ class CompileError(TinyTrainError):
     """A compilation stage failed; the message names a reproducer where there is one."""
 
 
+class OracleError(TinyTrainError, ValueError):
+    """The oracle cannot execute a module, or was given values of other types."""
+
+
 class BudgetError(TinyTrainError):
     """The program needs more memory than its budget."""
 

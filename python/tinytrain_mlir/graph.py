@@ -417,7 +417,7 @@ class MlirBuilder:
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """Same elements, other shape."""
-        return self._typed(tinytrain.ReshapeOp, shape, x)
+        return self._typed(tinytrain.ReshapeOp, shape, x, quantization=x.quantization)
 
     def transpose(self, x: Tensor, permutation: tuple[int, ...]) -> Tensor:
         """Permutes dimensions."""

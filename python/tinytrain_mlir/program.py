@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ._mlir_libs import _tinytrain
+from .config import parse_size
 from .driver import CHECKPOINT_HEADER, Compiled, check_stage
 from .errors import ConfigError
 from .graph import Graph
@@ -57,16 +58,39 @@ class Program:
         check_stage(stage)
         return self.compiled.stages[stage]
 
-    def load(self, emulator: Emulator = "auto") -> Session:
+    def load(
+        self,
+        emulator: Emulator = "auto",
+        *,
+        ram: str | int | None = None,
+        flash: str | int | None = None,
+        stack: str | int | None = None,
+    ) -> Session:
         """A session: in this process for the host, else in an emulator.
+
+        Without sizes the machine has more memory than most products. With them it has no other:
+        everything lies in it, an access beyond faults, and after each call the guard below the
+        stack must be as it was.
 
         Args:
             emulator: "unicorn", "qemu", or "auto": unicorn where it has the target.
+            ram: a microcontroller's RAM, such as "256KB": arena, trained parameters, the buffers
+                of `step` and `infer`, stack and guard; a multiple of 4 KB.
+            flash: its flash, such as "1MB": vectors, code, constants and initial values.
+            stack: of the RAM, for the stack; "2KB" if `ram` is given.
 
         Raises:
             EmulatorError: the emulator is not installed or lacks the target.
-            ConfigError: an emulator for the host.
+            ConfigError: an emulator or sizes for the host, or no such sizes.
+            LinkError: the program does not fit.
         """
+        given = {"ram": ram, "flash": flash, "stack": stack}
+        sizes = {name: parse_size(size) for name, size in given.items() if size is not None}
+        if sizes and not self.target.is_microcontroller:
+            raise ConfigError(
+                f"{', '.join(f'{name}=' for name in sizes)}: only a microcontroller's memory is "
+                f"limited, and {self.target.name} is none"
+            )
         if self.target.name == "host":
             from .runtime.host import HostDevice
 
@@ -76,16 +100,21 @@ class Program:
         if emulator not in ("auto", "unicorn", "qemu"):
             raise ConfigError(f"expected emulator 'auto', 'unicorn' or 'qemu', got '{emulator}'")
         from .runtime.emulated import EmulatedDevice
+        from .runtime.memory_map import memory_map
 
-        ports = (self.graph.input, self.graph.output)
-        io = sum(p.bytes + 32 for p in ports)
-        io = max(2 * io, CHECKPOINT_HEADER + self.memory.param_bytes + 32)
+        calls: list[tuple[int, ...]] = [(self.graph.input.bytes, self.graph.output.bytes)]
+        if self.loss is not None:
+            batch, *_ = self.graph.output.layout.ir_shape
+            label = self.graph.output.bytes if self.loss == "mse" else 4 * batch
+            calls.append((self.graph.input.bytes, label, 4))
+        if not sizes:
+            calls.append((CHECKPOINT_HEADER + self.memory.param_bytes,))
         device = EmulatedDevice(
             self.name,
-            self.target.name,
+            memory_map(self.target.name).limited(**sizes),
             (self.compiled.object, memory_functions(self.target.name)),
             sram_bytes=self.memory.sram_bytes,
-            io_bytes=io,
+            calls=calls,
             emulator=emulator,
         )
         return Session(self, device)

@@ -11,8 +11,16 @@ import numpy as np
 from .frontends.graph_builder import Array
 
 _TYPE = re.compile(
-    r"!quant\.uniform<i(?P<bits>8|32):f32(?::(?P<axis>\d+))?,\s*(?:\{(?P<many>[^}]*)\}|(?P<one>[^>]*))>"
+    r"!quant\.uniform<i(?P<bits>8|16|32):f32(?::(?P<axis>\d+))?,\s*(?:\{(?P<many>[^}]*)\}|(?P<one>[^>]*))>"
 )
+
+# Gradients of integers are divided by squares of scales: a floor keeps those of dead channels finite.
+SMALLEST_SCALE = 2.0**-16
+
+
+def printed_scale(scale: float) -> float:
+    """A scale of seven significant digits, which short texts of types show in full."""
+    return float(f"{scale:.6e}")
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class Quantization:
         scales: one, or one per index of dimension `axis`; positive.
         zero_point: the integer that stands for 0.
         axis: the dimension with scales of its own; None for one scale.
-        bits: 8, or 32 for biases and sums.
+        bits: 8; 16 for fine masters, 32 for biases and sums.
     """
 
     scales: tuple[float, ...]
@@ -34,8 +42,10 @@ class Quantization:
     def __post_init__(self) -> None:
         if not self.scales or not all(s > 0 and math.isfinite(s) for s in self.scales):
             raise ValueError("expected positive, finite scales")
-        if self.bits not in (8, 32) or not self.low <= self.zero_point <= self.high:
-            raise ValueError(f"expected 8 or 32 bits and a zero point in their range, got {self}")
+        if self.bits not in (8, 16, 32) or not self.low <= self.zero_point <= self.high:
+            raise ValueError(
+                f"expected 8, 16 or 32 bits and a zero point in their range, got {self}"
+            )
         if self.axis is None and len(self.scales) != 1:
             raise ValueError("expected one scale where there is no axis")
 
@@ -52,7 +62,7 @@ class Quantization:
     @property
     def dtype(self) -> np.dtype[np.signedinteger]:
         """Of the integers."""
-        return np.dtype(np.int8 if self.bits == 8 else np.int32)
+        return np.dtype({8: np.int8, 16: np.int16, 32: np.int32}[self.bits])
 
     @property
     def text(self) -> str:

@@ -15,6 +15,7 @@ from .frontends.graph_builder import Array
 
 if TYPE_CHECKING:
     from .program import Program
+    from .runtime.layout import Layout
 
 
 class Device(Protocol):
@@ -43,6 +44,15 @@ class Device(Protocol):
     @property
     def stack_bytes(self) -> int | None:
         """Deepest use of the stack by the last call; None where it is not measured."""
+        ...
+
+    @property
+    def layout(self) -> Layout | None:
+        """What lies where in the machine's memory; None on the host."""
+        ...
+
+    def state(self, size: int) -> bytes:
+        """The trained parameters and the optimizer's state, `size` bytes, as `save` writes them."""
         ...
 
     def close(self) -> None:
@@ -113,7 +123,8 @@ class Session:
         Of quantized parameters, the stored integers.
         """
         graph = self._program.graph
-        block = self._state() if self._program.compiled.slots else b""
+        size = self._program.memory.param_bytes
+        block = self._device.state(size) if self._program.compiled.slots else b""
         arrays = {name: p.array for name, p in graph.parameters.items()}
         for slot in self._program.compiled.slots:
             if slot.name in arrays:
@@ -131,6 +142,7 @@ class Session:
 
         Raises:
             CheckpointError: the program trains nothing.
+            EmulatorError: the machine has too little RAM left for it.
         """
         self._check_trains()
         size = CHECKPOINT_HEADER + self._program.memory.param_bytes
@@ -142,6 +154,7 @@ class Session:
 
         Raises:
             CheckpointError: truncated, damaged, or of another program.
+            EmulatorError: the machine has too little RAM left for it.
         """
         self._check_trains()
         checkpoint = bytes(checkpoint)
@@ -168,6 +181,11 @@ class Session:
         """Bytes of stack used by the last call, measured; None on the host."""
         return self._device.stack_bytes
 
+    @property
+    def layout(self) -> Layout | None:
+        """What lies where in the device's RAM and flash, from the linked ELF; None on the host."""
+        return self._device.layout
+
     def close(self) -> None:
         """Frees the emulator or the code."""
         self._device.close()
@@ -184,9 +202,6 @@ class Session:
                 "this program trains nothing, so that it has no checkpoints: compile it with a "
                 "loss and an update that trains"
             )
-
-    def _state(self) -> bytes:
-        return self.save()[CHECKPOINT_HEADER:]
 
     def _input(self, x: Any) -> bytes:
         port = self._program.graph.input

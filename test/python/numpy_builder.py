@@ -5,30 +5,46 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tinytrain_mlir.frontends.graph_builder import Array, ParamLayout, Shape
+from tinytrain_mlir.quantization import Quantization, printed_scale
 
 Value = npt.NDArray[np.float64]
 Pair = tuple[int, int]
 Sides = tuple[int, int, int, int]
 
 
+@dataclass(frozen=True)
+class Integers:
+    """The int8 result of a quantize, with scales that broadcast to it."""
+
+    values: Value
+    scales: Array
+    zero_point: int
+
+    @property
+    def shape(self) -> Shape:
+        return self.values.shape
+
+
 class NumpyBuilder:
     """Evaluates a graph for the given inputs, and records what was called.
 
     ``inputs`` are the graph's arrays by position, NHWC for images. ``ops`` lists the ops called,
-    ``locations`` the locations set, ``parameters`` the arrays and layouts by name; ``outputs``
-    are the results.
+    ``locations`` the locations set, ``parameters`` the arrays and layouts by name, ``quantized``
+    the results of quantize; ``outputs`` are the results.
     """
 
     def __init__(self, inputs: Sequence[Array]) -> None:
         self._inputs = [np.asarray(x, np.float64) for x in inputs]
         self.input_names: list[str] = []
         self.parameters: dict[str, tuple[Array, ParamLayout]] = {}
+        self.quantized: list[Integers] = []
         self.ops: list[str] = []
         self.locations: list[tuple[str | None, int, int, str]] = []
         self.outputs: list[Value] = []
@@ -193,6 +209,27 @@ class NumpyBuilder:
 
     def concat(self, xs: Sequence[Value], axis: int) -> Value:
         return self._done("concat", np.concatenate(xs, axis))
+
+    # Quantization, in float32 as a program computes it
+
+    def quantize(self, x: Any, quantization: Quantization) -> Any:
+        scales, axis = quantization.scales, quantization.axis
+        assert quantization.bits == 8
+        assert all(s == printed_scale(s) for s in scales), "scales of more than seven digits"
+        assert len(scales) == (1 if axis is None else x.shape[axis])
+        shape = [-1 if d == axis else 1 for d in range(x.ndim)]
+        inverse = np.array([np.float32(1.0 / s) for s in scales]).reshape(shape)
+        rounded = np.rint(x.astype(np.float32) * inverse).astype(np.float64)
+        self.ops.append("quantize")
+        zero = quantization.zero_point
+        values = np.clip(rounded + zero, -128, 127)
+        self.quantized.append(Integers(values, np.array(scales, np.float32).reshape(shape), zero))
+        return self.quantized[-1]
+
+    def dequantize(self, q: Any) -> Value:
+        assert isinstance(q, Integers)
+        values = (q.values - q.zero_point).astype(np.float32) * q.scales
+        return self._done("dequantize", values)
 
 
 def _windows(

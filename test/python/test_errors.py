@@ -141,7 +141,12 @@ def test_stages_and_emulators() -> None:
 
 
 def test_what_is_no_model() -> None:
-    fails(errors.ConfigError, "torch.nn.Module, a path or a Graph", "function", model=F.relu)
+    fails(
+        errors.ConfigError,
+        "torch.nn.Module, a torch.export.ExportedProgram, a path or",
+        "function",
+        model=F.relu,
+    )
     fails(errors.ConfigError, "example_inputs", x=None)
     fails(errors.ConfigError, ".mlir", "net.onnx", model="net.onnx")
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from ..quantization import Quantization
 
 Shape = tuple[int, ...]
 Array = npt.NDArray[Any]
@@ -85,6 +88,13 @@ class ParamLayout:
             self.torch_shape, self.view, composed, tuple(self.view[d] for d in composed)
         )
 
+    def axis(self, dim: int) -> int | None:
+        """The graph's dim that holds the framework's ``dim``, or None where a reshape splits or merges it."""
+        axis = _same_dim(dim, self.torch_shape, self.view)
+        if axis is None:
+            return None
+        return _same_dim(self.permutation.index(axis), self.permuted_shape, self.ir_shape)
+
     def reorder(self, order: Sequence[Sequence[int]]) -> ParamLayout:
         """This layout followed by a new order of the entries of each dim."""
         before = self.order or ((),) * len(self.ir_shape)
@@ -113,12 +123,22 @@ class ParamLayout:
         )
 
 
+def _same_dim(dim: int, old: Shape, new: Shape) -> int | None:
+    """The dim of shape ``new`` that ``dim`` of ``old`` becomes in a reshape, if it is a whole one."""
+    if old == new:
+        return dim
+    before = math.prod(old[:dim])
+    whole = (d for d, n in enumerate(new) if n == old[dim] and math.prod(new[:d]) == before)
+    return next(whole, None)
+
+
 class GraphBuilder(Protocol[V]):
     """Receives a forward graph op by op; ``V`` is the builder's own value type.
 
     Images are NHWC, convolution weights OHWI ([O, KH, KW, I / groups]), depthwise ones [1, KH, KW, C]. All values are
-    float32 and statically shaped. Padding of windows is (top, bottom, left, right). Binary elementwise ops take equal
-    shapes; `broadcast` is always explicit, and its ``dims`` are increasing.
+    statically shaped, and float32 but for the int8 ones between `quantize` and `dequantize`. Padding of windows is
+    (top, bottom, left, right). Binary elementwise ops take equal shapes; `broadcast` is always explicit, and its
+    ``dims`` are increasing.
     """
 
     def input(self, name: str, shape: Shape, dtype: str) -> V: ...
@@ -178,3 +198,6 @@ class GraphBuilder(Protocol[V]):
     ) -> V: ...
     def pad(self, x: V, low: tuple[int, ...], high: tuple[int, ...], value: float) -> V: ...
     def concat(self, xs: Sequence[V], axis: int) -> V: ...
+
+    def quantize(self, x: V, quantization: Quantization) -> V: ...
+    def dequantize(self, x: V) -> V: ...

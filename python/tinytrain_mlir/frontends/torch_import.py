@@ -1,62 +1,72 @@
-"""PyTorch front end: torch.export and torch-mlir give a `torch` dialect module, which is walked into a graph.
-
-The export is functional but hardly decomposed, so convolutions, linear layers, poolings and batch norms arrive whole.
-Parameters, buffers and constants never become MLIR literals: each is an op that names it, and its array is taken from
-the exported program.
-"""
+"""PyTorch front end: torch.export and torch-mlir give a `torch` dialect module, which is walked into a graph."""
 
 from __future__ import annotations
 
-import copy
-import logging
 import os
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import EllipsisType, ModuleType
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import (
-    DTypeError,
-    ExportError,
-    MissingExtraError,
     ModelError,
     ShapeError,
+    TinyTrainError,
     UnsupportedOpError,
 )
-from . import torch_layer_ops, torch_tensor_ops  # noqa: F401 (they register their rules)
-from .graph_builder import Array, GraphBuilder, ParamLayout, Shape, V
+from . import (  # noqa: F401 (they register their rules)
+    torch_layer_ops,
+    torch_quantized_ops,
+    torch_tensor_ops,
+)
+from .graph_builder import GraphBuilder, ParamLayout, Shape, V
+from .torch_exported import folded_names, in_eval_mode
+from .torch_program import (
+    QUANTIZED,
+    SCOPE,
+    STATE,
+    State,
+    Toolchain,
+    check_program_inputs,
+    check_state,
+    checked_inputs,
+    export,
+    first_line,
+    functional,
+    parameter_names,
+    quiet,
+    tensor_array,
+    to_mlir,
+    toolchain,
+)
 from .torch_rules import RULES, BatchNorm, Op, Unsupported, bias_name, hint
-from .torch_tensors import Activation, Constant, Lowering, Parameter, Reshaped, default_order
+from .torch_tensors import (
+    Activation,
+    Constant,
+    Folded,
+    Lowering,
+    Parameter,
+    Quantized,
+    Reshaped,
+    default_order,
+)
 
 if TYPE_CHECKING:
     import torch
 
-_STATE = "tinytrain.state."  # an op of this name is a parameter or buffer
-_LITERAL = "tinytrain.literal."  # an op of this name is a constant tensor
-_SCOPE = "tinytrain-scope:"  # a stack frame in a file of this name tells the module's path
 _BATCH_NORM = "aten._native_batch_norm_legit_no_training"
 _FOLDS_BATCH_NORM = {
     "aten.conv2d": 4,
     "aten.conv2d.padding": 4,
     "aten.linear": 2,
 }  # op → rank of its result
-_DECOMPOSED = ("einsum", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle")
+_NOT_KNOWN = Activation | Reshaped | Parameter | Quantized | Folded
 _TENSOR_TYPE = re.compile(r"!torch\.vtensor<\[([^\]]*)\]")
-
-
-@dataclass(frozen=True)
-class _Toolchain:
-    torch: ModuleType
-    fx_importer: ModuleType
-    ir: ModuleType
-    dialect: ModuleType
 
 
 @dataclass(frozen=True)
@@ -75,26 +85,15 @@ class _Location:
         return ", ".join(places)
 
 
-def _toolchain() -> _Toolchain:
-    """Imports torch and torch-mlir, on first use only."""
-    try:
-        import torch
-        from torch_mlir import ir
-        from torch_mlir.dialects import torch as dialect
-        from torch_mlir.extras import fx_importer
-    except ImportError as exc:
-        raise MissingExtraError(
-            f'importing a PyTorch model needs torch and torch-mlir: pip install "tinytrain-mlir[torch]" ({exc})'
-        ) from exc
-    return _Toolchain(torch, fx_importer, ir, dialect)
-
-
 def import_torch(
-    model: torch.nn.Module,
-    example_inputs: Sequence[torch.Tensor] | torch.Tensor,
+    model: torch.nn.Module | torch.export.ExportedProgram,
+    example_inputs: Sequence[torch.Tensor] | torch.Tensor | None,
     builder: GraphBuilder[V],
 ) -> None:
     """Translates a PyTorch model, in eval mode, into calls of ``builder``.
+
+    The model may also be one that PyTorch's quantization flow has converted (`convert_pt2e`), or an exported program,
+    which is taken in the mode it was exported in; ``example_inputs`` may then be None.
 
     ``example_inputs`` are float32 tensors (or one) whose shapes, batch included, become the graph's. Rank-4 inputs and
     outputs of the graph are NHWC, all others have PyTorch's order. Parameters keep their ``state_dict`` names; of tied
@@ -104,204 +103,30 @@ def import_torch(
     Raises `UnsupportedOpError` with every op that has no translation, `ShapeError`, `DTypeError`, `ExportError`,
     `ModelError` (their base) or `MissingExtraError`.
     """
-    tools = _toolchain()
-    inputs = _checked_inputs(tools, example_inputs)
-    if not isinstance(model, tools.torch.nn.Module):
-        raise ModelError(f"the model must be a torch.nn.Module, not {type(model).__name__}")
-    try:
-        frozen = copy.deepcopy(model).to("cpu").eval()
-    except Exception as exc:
-        raise ModelError(f"the model cannot be copied: {_first_line(exc)}") from exc
-    _check_state(tools, frozen)
-    program = _export(tools, frozen, inputs)
-    state = _State(frozen)
-    function = _to_mlir(tools, program, state)
+    tools = toolchain()
+    if isinstance(model, tools.torch.export.ExportedProgram):
+        if example_inputs is not None:
+            check_program_inputs(model, checked_inputs(tools, example_inputs))
+        check_state(tools, model)
+        program, names = model, parameter_names(model.named_parameters())
+    else:
+        inputs = checked_inputs(tools, example_inputs)
+        if not isinstance(model, tools.torch.nn.Module):
+            raise ModelError(f"the model must be a torch.nn.Module, not {type(model).__name__}")
+        with quiet():
+            try:
+                frozen = in_eval_mode(tools.torch, model)
+            except TinyTrainError:
+                raise
+            except Exception as exc:
+                raise ModelError(f"the model cannot be copied: {first_line(exc)}") from exc
+        check_state(tools, frozen)
+        program = export(tools, frozen, inputs)
+        names = parameter_names(frozen.named_parameters(remove_duplicate=False))
+    program = functional(tools, program, type(model).__name__)
+    state = State(names, folded_names(program, dict(program.named_parameters())))
+    function = to_mlir(tools, program, state)
     _Walk(tools, function, program, state, builder).run()
-
-
-# Checks
-
-
-def _checked_inputs(tools: _Toolchain, example_inputs: Any) -> tuple[torch.Tensor, ...]:
-    tensor = tools.torch.Tensor
-    inputs = (example_inputs,) if isinstance(example_inputs, tensor) else example_inputs
-    if not isinstance(inputs, Sequence) or not all(isinstance(x, tensor) for x in inputs):
-        kinds = (
-            [type(x).__name__ for x in inputs]
-            if isinstance(inputs, Sequence)
-            else type(inputs).__name__
-        )
-        raise ModelError(
-            f"example_inputs must be a torch.Tensor or a sequence of them, not {kinds}"
-        )
-    if not inputs:
-        raise ModelError("example_inputs is empty: a model needs at least one input tensor")
-    for i, x in enumerate(inputs):
-        _check_dtype(tools, f"example input {i}", x)
-        if 0 in x.shape:
-            raise ShapeError(
-                f"example input {i} has shape {list(x.shape)}: every dim must be at least 1"
-            )
-    return tuple(x.detach().to("cpu") for x in inputs)
-
-
-def _check_dtype(tools: _Toolchain, what: str, x: torch.Tensor) -> None:
-    if x.dtype != tools.torch.float32:
-        name = str(x.dtype).removeprefix("torch.")
-        raise DTypeError(f"{what} must be float32, but is {name}: convert it with .float()")
-
-
-def _check_state(tools: _Toolchain, model: torch.nn.Module) -> None:
-    for kind, named in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
-        for name, x in named:
-            if isinstance(x, tools.torch.nn.parameter.UninitializedTensorMixin):
-                raise ShapeError(
-                    f"{kind} {name!r} has no shape yet: run the model once before importing it"
-                )
-            if kind == "parameter" or x.is_floating_point() or x.is_complex():
-                _check_dtype(tools, f"{kind} {name!r}", x)
-                if not bool(tools.torch.isfinite(x).all()):
-                    raise ModelError(
-                        f"{kind} {name!r} contains NaN or infinity: retrain or reload it"
-                    )
-
-
-def _first_line(exc: BaseException) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[0] if lines else type(exc).__name__
-
-
-# Export
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the warnings and logs of the export away from the user."""
-    disabled = logging.root.manager.disable
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.disable(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            logging.disable(disabled)
-
-
-def _export(tools: _Toolchain, model: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Any:
-    """The model as a functional `torch.export.ExportedProgram`."""
-    with _quiet(), tools.torch.no_grad():
-        try:
-            program = tools.torch.export.export(model, inputs)
-            table = tools.torch.export.default_decompositions()
-            aten = tools.torch.ops.aten
-            composite = [getattr(aten, name).default for name in _DECOMPOSED]
-            program = program.run_decompositions({op: table[op] for op in composite if op in table})
-        except Exception as exc:
-            raise ExportError(
-                f"torch.export cannot capture {type(model).__name__} as a static graph "
-                f"(data-dependent control flow, or inputs that do not fit?): {_first_line(exc)}"
-            ) from exc
-    signature = program.graph_signature
-    if signature.buffers_to_mutate:
-        raise ModelError(
-            f"the model updates the buffers {sorted(signature.buffers_to_mutate.values())} in its forward pass, as "
-            "training-only layers do: pass training=self.training to functional batch norm, keep state out of forward()"
-        )
-    if signature.user_inputs_to_mutate:
-        names = sorted(signature.user_inputs_to_mutate.values())
-        raise ModelError(f"the model changes its inputs {names} in place: work on x.clone()")
-    outputs = [spec for spec in signature.output_specs if spec.kind.name == "USER_OUTPUT"]
-    if len(outputs) != 1 or type(outputs[0].arg).__name__ != "TensorArgument":
-        raise ModelError(
-            f"the model must return exactly one tensor, but returns {len(outputs)} values: wrap it"
-        )
-    return program
-
-
-class _State:
-    """The arrays of parameters, buffers and constants, by the name of the op that stands for them."""
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        self.arrays: dict[str, Array] = {}
-        self.parameters: set[str] = set()
-        self._first_names: dict[int, str] = {}
-        for name, parameter in model.named_parameters(remove_duplicate=False):
-            self._first_names.setdefault(id(parameter), name)
-        self._names = {
-            name: self._first_names[id(parameter)]
-            for name, parameter in model.named_parameters(remove_duplicate=False)
-        }
-
-    @property
-    def names(self) -> set[str]:
-        """The names of all parameters of the model."""
-        return set(self._names)
-
-    def add_input(self, target: str, tensor: torch.Tensor) -> str:
-        """Remembers a parameter or buffer; returns its op's name."""
-        key = _STATE + self._names.get(target, target)
-        if target in self._names:
-            self.parameters.add(key)
-        self.arrays[key] = _array(tensor)
-        return key
-
-    def add_literal(self, tensor: torch.Tensor) -> str:
-        """Remembers a constant; returns its op's name."""
-        key = f"{_LITERAL}{len(self.arrays)}"
-        self.arrays[key] = _array(tensor)
-        return key
-
-    def tensor(self, key: str) -> Parameter | Constant:
-        """The tensor that an op of this name stands for."""
-        array = self.arrays[key]
-        if key not in self.parameters:
-            return Constant(array)
-        return Parameter(key.removeprefix(_STATE), array, ParamLayout.identity(array.shape))
-
-
-def _array(tensor: torch.Tensor) -> Array:
-    array: Array = tensor.detach().cpu().contiguous().numpy().copy()
-    return array
-
-
-def _to_mlir(tools: _Toolchain, program: Any, state: _State) -> Any:
-    """The program's function in the `torch` dialect, with an op for each parameter, buffer and constant."""
-    ir, importer = tools.ir, tools.fx_importer
-
-    def stand_in(name: str, result: Any) -> Any:
-        attributes = {"name": ir.StringAttr.get(name)}
-        return ir.Operation.create("torch.operator", results=[result], attributes=attributes).result
-
-    class Hooks(importer.FxImporterHooks):  # type: ignore[name-defined, misc]
-        def resolve_input(self, gni: Any, value: Any, info: Any) -> Any:
-            return stand_in(state.add_input(info.input_spec.target, value), info.ir_type)
-
-        def resolve_literal(self, gni: Any, literal: Any, info: Any) -> Any:
-            if not isinstance(literal, tools.torch.Tensor):
-                return None
-            dims = ",".join(str(n) for n in literal.shape)
-            element = {"torch.float32": "f32", "torch.uint8": "ui8"}.get(str(literal.dtype), "si64")
-            literal = literal if element != "si64" else literal.to(tools.torch.int64)
-            return stand_in(
-                state.add_literal(literal), ir.Type.parse(f"!torch.vtensor<[{dims}],{element}>")
-            )
-
-    for node in program.graph.nodes:
-        modules = list((node.meta.get("nn_module_stack") or {}).values())
-        if modules and node.meta.get("stack_trace"):
-            path = modules[-1][0] if isinstance(modules[-1], tuple) else ""
-            node.meta["stack_trace"] += f'\n  File "{_SCOPE}{path}", line 0, in forward\n'
-    context = ir.Context()
-    tools.dialect.register_dialect(context)
-    with _quiet():
-        try:
-            fx = importer.FxImporter(context=context, hooks=Hooks())
-            function = fx.import_program(program)
-        except Exception as exc:
-            raise ExportError(
-                f"torch-mlir cannot import the exported model (control flow?): {_first_line(exc)}"
-            ) from exc
-    return fx.module, function
 
 
 # The walk
@@ -312,10 +137,10 @@ class _Walk:
 
     def __init__(
         self,
-        tools: _Toolchain,
+        tools: Toolchain,
         function: Any,
         program: Any,
-        state: _State,
+        state: State,
         builder: GraphBuilder[Any],
     ) -> None:
         self._tools = tools
@@ -414,11 +239,15 @@ class _Walk:
         """The results of one op: computed now if all operands are known, else by the op's rule."""
         if op in self._folded:
             return [arguments[0], None, None]
-        if not any(isinstance(v, Activation | Reshaped | Parameter) for v in _flat(arguments)):
+        operands = list(_flat(arguments))
+        if all(not isinstance(v, _NOT_KNOWN) for v in operands):
             return self._compute(name, arguments)
         if name not in RULES:
             raise Unsupported(hint(name))
-        for result in op.results:
+        quantizes = name.startswith(QUANTIZED)
+        if not quantizes and any(isinstance(v, Quantized | Folded) for v in operands):
+            raise Unsupported("computes with integers: quantize and dequantize around each op")
+        for result in () if quantizes else op.results:
             if _TENSOR_TYPE.match(str(result.type)) and not str(result.type).endswith(",f32>"):
                 raise Unsupported(
                     f"computes {str(result.type).rpartition(',')[2][:-1]}: keep all values in float32"
@@ -455,8 +284,10 @@ class _Walk:
 
     def _is_own(self, x: Any) -> bool:
         """Whether the tensor is a whole parameter that nothing else uses."""
-        whole = isinstance(x, Parameter) and x.layout == ParamLayout.identity(x.array.shape)
-        return whole and self._uses[_STATE + x.name] == 1
+        if not isinstance(x, Parameter) or x.quantization is not None:
+            return False
+        whole = x.layout == ParamLayout.identity(x.array.shape)
+        return whole and self._uses[STATE + x.name] == 1
 
     def _compute(self, name: str, arguments: list[Any]) -> list[Any]:
         """Runs an op on known operands in PyTorch itself."""
@@ -477,10 +308,10 @@ class _Walk:
         except Unsupported:
             raise
         except Exception as exc:
-            raise Unsupported(f"{hint(name)} ({_first_line(exc)})") from exc
+            raise Unsupported(f"{hint(name)} ({first_line(exc)})") from exc
         if isinstance(results, torch.Tensor):
-            return [Constant(_array(results))]
-        return [[Constant(_array(r)) for r in results]]
+            return [Constant(tensor_array(results))]
+        return [[Constant(tensor_array(r)) for r in results]]
 
     def _known(self, value: Any) -> Any:
         if isinstance(value, Constant):
@@ -515,8 +346,8 @@ class _Walk:
     def _location(self, op: Any) -> _Location:
         scope, place = "", _Location(None, 0, 0, "")
         for frame in _frames(op.location):
-            if frame.filename.startswith(_SCOPE):
-                scope = frame.filename.removeprefix(_SCOPE)
+            if frame.filename.startswith(SCOPE):
+                scope = frame.filename.removeprefix(SCOPE)
             elif place.file is None and not frame.filename.startswith(self._library):
                 place = _Location(frame.filename, frame.start_line, frame.start_col, "")
         return replace(place, scope=scope)

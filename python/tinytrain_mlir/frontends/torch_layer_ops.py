@@ -36,6 +36,16 @@ from .torch_tensors import (
 # Convolutions, linear layers, batch norm
 
 
+def _check_weight(weight: Tensor) -> None:
+    if isinstance(weight, Parameter) and weight.quantization is not None:
+        if weight.quantization.zero_point:
+            raise Unsupported(
+                "a weight must be quantized with zero point 0: use a symmetric scheme"
+            )
+        if weight.quantization.axis not in (None, 0):
+            raise Unsupported("a weight may have one scale for each output channel: use ch_axis=0")
+
+
 def _fold(op: Op, weight: Any, bias: Any) -> tuple[Any, Any]:
     """Weight and bias with the following batch norm folded in, under the layer's own parameter names."""
     if op.batch_norm is None:
@@ -63,6 +73,7 @@ def _conv2d(
     dilation: Any,
     groups: int,
 ) -> Tensor:
+    _check_weight(weight)
     image = image_value(ctx, x)
     kernel, dilations = weight.shape[2:], pair(dilation)
     if padding == "same":
@@ -82,6 +93,7 @@ def _conv2d(
 
 @rule("aten.linear")
 def _linear(ctx: Lowering, op: Op, x: Tensor, weight: Tensor, bias: Any) -> Tensor:
+    _check_weight(weight)
     weight, bias = _fold(op, weight, bias)
     return ctx.linear(x, weight, bias)
 

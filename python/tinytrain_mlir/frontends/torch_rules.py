@@ -68,6 +68,8 @@ HINTS = {
     "bernoulli": "remove the random op: dropout must be inactive in eval mode",
     "_native_batch_norm_legit": "use track_running_stats=True and eval mode: batch statistics are training-only",
     "_native_batch_norm_legit_functional": "pass training=self.training: batch statistics are training-only",
+    "choose_qparams": "choose static quantization: scales and zero points must be known at compile time",
+    "fake_quantize": "call convert_pt2e on the prepared model first",
     "_weight_norm": "call torch.nn.utils.parametrize.remove_parametrizations on the layer first",
     "where": "use clamp, relu or arithmetic",
     "gt": "use clamp, relu or arithmetic",
@@ -90,7 +92,7 @@ def rule(*names: str) -> Callable[[R], R]:
 
 def hint(name: str) -> str:
     """What a user can do about an op without a rule."""
-    base = name.removeprefix("aten.").split(".")[0]
+    base = name.removeprefix("aten.").removeprefix("quantized_decomposed.").split(".")[0]
     return HINTS.get(base, "express it with supported ops, or compute it outside the model")
 
 

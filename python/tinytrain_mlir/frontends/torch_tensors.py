@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..quantization import Quantization
 from .graph_builder import Array, GraphBuilder, ParamLayout, Shape
 
 Order = tuple[int, ...]
@@ -43,11 +44,16 @@ class Reshaped:
 
 @dataclass(frozen=True, eq=False)
 class Parameter:
-    """A parameter seen through views: ``layout`` leads from the framework's array to this tensor."""
+    """A parameter seen through views: ``layout`` leads from the framework's array to this tensor.
+
+    With a ``quantization`` it stands for the parameter quantized and dequantized again; the axis is one of the
+    framework's array.
+    """
 
     name: str
     array: Array
     layout: ParamLayout
+    quantization: Quantization | None = None
 
     @property
     def shape(self) -> Shape:
@@ -66,6 +72,33 @@ class Constant:
 
 
 Tensor = Activation | Reshaped | Parameter | Constant
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """A tensor of integers, which only a dequantize takes.
+
+    ``tensor`` holds the graph's int8 value; a parameter is not quantized before its use, when its layout is known.
+    """
+
+    tensor: Activation | Reshaped | Parameter
+    quantization: Quantization
+
+    @property
+    def shape(self) -> Shape:
+        return self.tensor.shape
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """The integers of a weight or bias that was quantized before the export, and the name it had as a parameter."""
+
+    name: str
+    array: Array
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(self.array.shape)
 
 
 def default_order(rank: int) -> Order:
@@ -123,6 +156,9 @@ class Lowering:
     def __init__(self, builder: GraphBuilder[Any]) -> None:
         self.builder = builder
         self._parameters: dict[str, tuple[ParamLayout, Any]] = {}
+        self._quantized: dict[tuple[str, ParamLayout, Quantization], Any] = {}
+        self._dequantized: dict[int, tuple[Any, Any]] = {}
+        self._integers: dict[int, tuple[Any, Any, Quantization]] = {}
         self._materialized: dict[Reshaped, Activation] = {}
 
     # Values of the graph
@@ -168,6 +204,19 @@ class Lowering:
         return Activation(self.builder.transpose(x.value, permutation), x.shape, order)
 
     def _parameter_value(self, x: Parameter) -> Any:
+        numbers = x.quantization
+        if numbers is None:
+            return self._plain_parameter_value(x)
+        key = (x.name, x.layout, numbers)
+        if key not in self._quantized:
+            axis = None if numbers.axis is None else x.layout.axis(numbers.axis)
+            quantized = self.builder.quantize(
+                self._plain_parameter_value(x), replace(numbers, axis=axis)
+            )
+            self._quantized[key] = self.builder.dequantize(quantized)
+        return self._quantized[key]
+
+    def _plain_parameter_value(self, x: Parameter) -> Any:
         if x.name not in self._parameters:
             value = self.builder.parameter(x.name, x.layout.to_ir(x.array), x.layout)
             self._parameters[x.name] = (x.layout, value)
@@ -213,7 +262,11 @@ class Lowering:
             case Constant():
                 return Constant(x.array.reshape(dims))
             case Parameter():
-                return replace(x, layout=x.layout.reshape(dims))
+                layout = x.layout.reshape(dims)
+                axis = None if x.quantization is None else x.quantization.axis
+                if axis is not None and layout.axis(axis) is None:
+                    return self.reshape(self.activation(x), dims)
+                return replace(x, layout=layout)
             case Reshaped():
                 return x.base if dims == x.base.shape else Reshaped(x.base, dims)
             case Activation():
@@ -271,6 +324,31 @@ class Lowering:
             return replace(x, base=base)
         x = self.activation(x)
         return replace(x, value=emit(x.value))
+
+    def quantize(self, x: Tensor, numbers: Quantization) -> Quantized:
+        """The integers of a tensor; of one that was just dequantized, those that it came from."""
+
+        def emit(value: Any) -> Any:
+            _, integers, known = self._integers.get(id(value), (None, None, None))
+            if known == numbers:
+                return integers
+            return self.builder.quantize(value, numbers)
+
+        quantized = self.unary(x, emit)
+        assert isinstance(quantized, Activation | Reshaped)
+        return Quantized(quantized, numbers)
+
+    def dequantize(self, x: Quantized) -> Tensor:
+        """The numbers that integers stand for; one value of the graph for all users."""
+
+        def emit(integers: Any) -> Any:
+            if id(integers) not in self._dequantized:
+                value = self.builder.dequantize(integers)
+                self._dequantized[id(integers)] = (integers, value)
+                self._integers[id(value)] = (value, integers, x.quantization)
+            return self._dequantized[id(integers)][1]
+
+        return self.unary(x.tensor, emit)
 
     def binary(self, x: Tensor, y: Tensor, emit: Callable[[Any, Any], Any]) -> Activation:
         """An elementwise op of two operands, broadcast by PyTorch's rules."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from .._mlir_libs import _tinytrain
-from ..errors import LinkError
+from ..errors import EmulatorError
 from .image import Image
 from .launch import Emulator, open_machine
+from .layout import IO_SECTION, Layout
 from .link import link
-from .memory_map import DataRegion, MemoryMap, Region, memory_map
+from .memory_map import DataRegion, MemoryMap, Region
+
+_ALIGNMENT = 16
+_PADDING = 256  # between sections, at most
 
 
 class EmulatedDevice:
@@ -19,68 +24,79 @@ class EmulatedDevice:
 
     Args:
         name: of the program.
-        target: of the program.
+        memory: of the machine.
         objects: the program's object, and the one with memcpy and its like.
-        sram_bytes: what the program needs; more than the target's RAM uses the board's
-            large RAM region.
-        io_bytes: the largest sum of buffers of one call.
+        sram_bytes: what the program needs; more than the machine's RAM uses its large RAM
+            region, if it has one.
+        calls: sizes of each function's buffers, for which room is reserved.
+
+    Raises:
+        LinkError: the program does not fit.
     """
 
     def __init__(
         self,
         name: str,
-        target: str,
+        memory: MemoryMap,
         objects: tuple[bytes, bytes],
         *,
         sram_bytes: int,
-        io_bytes: int,
+        calls: Sequence[Sequence[int]],
         emulator: Emulator,
     ) -> None:
         self._name = name
-        memory = memory_map(target)
-        room = memory.ram.size - memory.stack
+        io_bytes = max(_offsets(sizes)[-1] for sizes in calls)
         data: DataRegion = "ram"
-        if sram_bytes + io_bytes > room:
-            if memory.large is None or sram_bytes + io_bytes > memory.large.size:
-                raise LinkError(
-                    f"the program needs {sram_bytes} bytes of SRAM and {io_bytes} for its input and "
-                    f"output; the emulated {target} board has {room}: use a smaller model"
-                )
+        needed = sram_bytes + io_bytes + _PADDING
+        if memory.large is not None and needed > memory.data_region("ram").size:
             data = "large"
-        self._io, memory = _reserve(memory, data, io_bytes)
         with tempfile.TemporaryDirectory(prefix="tinytrain-run-") as folder:
             files = []
             for i, contents in enumerate(objects):
                 files.append(Path(folder, f"{i}.o"))
                 files[-1].write_bytes(contents)
             image = link(
-                files[:1], Path(folder, "program.elf"), memory, fallbacks=files[1:], data=data
+                files[:1],
+                Path(folder, "program.elf"),
+                memory,
+                fallbacks=files[1:],
+                data=data,
+                io_bytes=io_bytes,
             )
-            full = memory_map(target)
-            self._machine = open_machine(
-                image, full, emulator=emulator, block_hook=_tinytrain.instruction_hook()
-            )
+        self._machine = open_machine(
+            image, memory, emulator=emulator, block_hook=_tinytrain.instruction_hook()
+        )
+        # A checkpoint may take what is free behind the reserved buffers.
+        base, _ = image.sections[IO_SECTION]
+        self._io = Region(base, memory.data_region(data).end - base)
         self.image: Image = image
+        self.layout: Layout | None = Layout.read(image, memory, f"{name} on {memory.target}")
         self.instructions: int | None = None
         self.stack_bytes: int | None = None
 
     def call(self, function: str, *args: bytes | int) -> tuple[bytes, ...]:
         """See `Device.call`."""
-        addresses, cursor = [], self._io.base
-        for arg in args:
-            addresses.append(cursor)
+        *offsets, total = _offsets([a if isinstance(a, int) else len(a) for a in args])
+        if total > self._io.size:
+            raise EmulatorError(
+                f"{self._name}_{function} needs {total} bytes of RAM for its buffers, and "
+                f"{self._io.size} are left: give more ram="
+            )
+        addresses = [self._io.base + offset for offset in offsets]
+        for address, arg in zip(addresses, args, strict=True):
             if isinstance(arg, bytes):
-                self._machine.write(cursor, arg)
-                cursor += len(arg)
-            else:
-                cursor += arg
-            cursor = (cursor + 15) & ~15
+                self._machine.write(address, arg)
         self._run(function, *addresses)
         return tuple(
             self._machine.read(address, arg)
             for address, arg in zip(addresses, args, strict=True)
             if isinstance(arg, int)
         )
+
+    def state(self, size: int) -> bytes:
+        """See `Device.state`; the program is not called, and needs no buffer."""
+        base, _ = self.image.sections[".tinytrain.params"]
+        return self._machine.read(base, size)
 
     def set_learning_rate(self, lr: float) -> None:
         """See `Device.set_learning_rate`."""
@@ -97,13 +113,6 @@ class EmulatedDevice:
         self._machine.close()
 
 
-def _reserve(memory: MemoryMap, data: DataRegion, size: int) -> tuple[Region, MemoryMap]:
-    """Takes `size` bytes off the end of a data region, for the caller's buffers."""
-    size = (size + 63) & ~15
-    region = memory.ram if data == "ram" else memory.large
-    assert region is not None
-    smaller = Region(region.base, region.size - size)
-    io = Region(smaller.end, size)
-    if data == "ram":
-        return io, replace(memory, ram=smaller)
-    return io, replace(memory, large=smaller)
+def _offsets(sizes: Sequence[int]) -> list[int]:
+    """Where buffers of these sizes begin, and the size of all."""
+    return [0, *accumulate((size + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT for size in sizes)]

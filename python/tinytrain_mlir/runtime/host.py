@@ -6,6 +6,7 @@ import ctypes
 from typing import Any
 
 from .._mlir_libs import _tinytrain
+from ..driver import CHECKPOINT_HEADER
 from ..errors import EmulatorError
 
 
@@ -14,6 +15,7 @@ class HostDevice:
 
     instructions: int | None = None
     stack_bytes: int | None = None
+    layout = None
 
     def __init__(self, name: str, object_bytes: bytes) -> None:
         self._name = name
@@ -39,6 +41,10 @@ class HostDevice:
     def set_learning_rate(self, lr: float) -> None:
         """See `Device.set_learning_rate`."""
         self._function("set_learning_rate")(ctypes.c_float(lr))
+
+    def state(self, size: int) -> bytes:
+        """See `Device.state`."""
+        return self.call("save", CHECKPOINT_HEADER + size)[0][CHECKPOINT_HEADER:]
 
     def close(self) -> None:
         """Unloads the code."""

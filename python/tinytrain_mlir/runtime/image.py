@@ -51,6 +51,8 @@ class Image:
         symbols: defined symbols by name, without the mapping symbols of Arm ELF.
         mapping: sorted (address, kind) of the mapping symbols, kind in "t", "a", "x", "d".
         sections: address and size of each allocated section.
+        load_addresses: where the contents of a section are kept until start-up code copies
+            them, and their size, for each section that has such a place.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class Image:
     symbols: Mapping[str, Symbol]
     mapping: tuple[tuple[int, str], ...]
     sections: Mapping[str, tuple[int, int]]
+    load_addresses: Mapping[str, tuple[int, int]]
 
     @classmethod
     def read(cls, path: Path) -> Image:
@@ -83,12 +86,19 @@ class Image:
                     for s in elf.iter_sections()
                     if s["sh_flags"] & 2 and s["sh_size"]
                 }
+                copied = {
+                    s.name: (segment["p_paddr"] + s["sh_addr"] - segment["p_vaddr"], s["sh_size"])
+                    for segment in elf.iter_segments("PT_LOAD")
+                    if segment["p_paddr"] != segment["p_vaddr"]
+                    for s in elf.iter_sections()
+                    if s["sh_type"] != "SHT_NOBITS" and segment.section_in_segment(s)
+                }
                 machine = str(elf.header["e_machine"])
         except OSError as error:
             raise EmulatorError(f"cannot read {path}: {error.strerror}") from error
         except ELFError as error:
             raise EmulatorError(f"{path}: not an ELF file: {error}") from error
-        return cls(path, machine, segments, symbols, mapping, sections)
+        return cls(path, machine, segments, symbols, mapping, sections, copied)
 
     def address(self, name: str) -> int:
         """The value of a symbol, with the Thumb bit for a Thumb function.
@@ -127,6 +137,10 @@ class Image:
             if offset < max(symbol.size, 1):
                 return f"{address:#010x} ({symbol.name}+{offset:#x})"
         return f"{address:#010x}"
+
+    def name(self, address: int) -> str:
+        """The function at `address`, or the address where there is none."""
+        return self.function_at(address & ~1) or f"{address:#010x}"
 
     def function_at(self, address: int) -> str | None:
         """The name of the function that holds `address`, or None."""

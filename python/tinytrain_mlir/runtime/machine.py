@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import EmulatorError
 from .image import Image
-from .memory_map import Region
+from .memory_map import MemoryMap
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -119,33 +119,81 @@ def f32_bits(value: float) -> int:
 class StackMeter:
     """Measures stack use by painting it before a call and looking for what changed.
 
-    Only what an earlier call used is painted again, so that a shallow call stays cheap.
+    Only what an earlier call used is painted again, so that a shallow call stays cheap. The
+    guard below the stack has a pattern of its own, which no call may change.
     """
 
-    def __init__(self, region: Region) -> None:
-        self._region = region
-        self._dirty = region.size
+    def __init__(self, memory: MemoryMap) -> None:
+        self._region = memory.stack_region
+        self._guard = memory.guard_region
+        # Neighbours differ, so that neither zeros nor copies of the paint pass for it.
+        self._pattern = bytes((167 * i + 90) & 0xFF for i in range(self._guard.size))
+        self._dirty = self._region.size
+        self._guard_is_intact = False
 
     def forget(self) -> None:
         """The stack's contents are unknown: paint all of it next time."""
         self._dirty = self._region.size
+        self._guard_is_intact = False
 
     def paint(self, machine: Machine) -> None:
         """Paint what the last call used."""
         if self._dirty:
             data = bytes([STACK_PAINT]) * self._dirty
             machine.write(self._region.end - self._dirty, data)
-        self._dirty = self._region.size
+        if not self._guard_is_intact:
+            machine.write(self._guard.base, self._pattern)
+        self.forget()
 
-    def measure(self, machine: Machine) -> int:
+    def measure(self, machine: Machine, callee: str) -> int:
         """Bytes from the top of the stack to the deepest byte that changed.
 
+        Args:
+            callee: what was called, for the error.
+
         Raises:
-            EmulatorError: the whole stack was used, so that the call may have overrun it.
+            EmulatorError: the guard below the stack was written.
         """
-        contents = machine.read(self._region.base, self._region.size)
-        untouched = len(contents) - len(contents.lstrip(bytes([STACK_PAINT])))
-        self._dirty = self._region.size - untouched
-        if not untouched:
-            raise EmulatorError(f"stack overflow: all of {self._region.size} bytes were used")
+        contents = machine.read(self._guard.base, self._guard.size + self._region.size)
+        guard, stack = contents[: self._guard.size], contents[self._guard.size :]
+        if guard != self._pattern:
+            pairs = zip(guard, self._pattern, strict=True)
+            lowest = next(i for i, (have, want) in enumerate(pairs) if have != want)
+            raise EmulatorError(
+                f"stack overflow in the call of {callee}: it wrote the guard below the stack at "
+                f"{self._guard.base + lowest:#010x}, so that it needs at least "
+                f"{self._region.end - self._guard.base - lowest} bytes of stack, not "
+                f"{self._region.size}: give more stack="
+            )
+        self._guard_is_intact = True
+        self._dirty = len(stack.lstrip(bytes([STACK_PAINT])))
         return self._dirty
+
+
+def fault_message(
+    memory: MemoryMap,
+    what: str,
+    *,
+    address: int | None,
+    where: str | None,
+    callee: str,
+    sp: int,
+) -> str:
+    """One sentence on a fault.
+
+    Args:
+        what: happened, "write of 4 bytes".
+        address: that was accessed, if known.
+        where: the instruction, if known.
+        sp: the stack pointer at that instruction.
+    """
+    text = f"{memory.target}: "
+    below = memory.stack_region.base - sp
+    if 0 < below < memory.ram.size:
+        text += f"stack overflow: the stack pointer was {below} bytes below the stack; "
+    text += what
+    if address is not None:
+        text += f" at {memory.describe(address)},"
+    if where is not None:
+        text += f" by the instruction at {where}"
+    return f"{text} in the call of {callee}"

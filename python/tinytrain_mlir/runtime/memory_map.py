@@ -2,7 +2,8 @@
 
 The addresses are those of the QEMU machine that has the target's CPU, so that one linked
 ELF runs in QEMU and in unicorn. Sizes are what the machine has, which is more than most
-products have: `MemoryMap.limited` gives a map with a product's own sizes.
+products have: `MemoryMap.limited` gives a map with a product's own sizes. An access to any
+other address faults in both emulators.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..errors import ConfigError
+
 KB = 1024
 MB = 1024 * KB
 
 Architecture = Literal["arm", "aarch64"]
 DataRegion = Literal["ram", "large"]
+
+GUARD = 256
+LIMITED_STACK = 2 * KB
+_NEAR = 64 * KB
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,8 @@ class MemoryMap:
         ram: on-chip RAM; the stack lies at its bottom, so that an overflow faults.
         large: a second RAM region for networks that exceed `ram`, or None.
         reserved: bytes at the start of flash kept free for vectors and trampolines.
-        stack: bytes of the stack region at the bottom of `ram`.
+        stack: bytes of the stack region, which lies above the guard.
+        guard: bytes at the bottom of `ram` that no program may write.
     """
 
     target: str
@@ -53,11 +61,17 @@ class MemoryMap:
     large: Region | None
     reserved: int
     stack: int = 16 * KB
+    guard: int = GUARD
+
+    @property
+    def guard_region(self) -> Region:
+        """What a stack that is too small runs into, before it leaves RAM."""
+        return Region(self.ram.base, self.guard)
 
     @property
     def stack_region(self) -> Region:
-        """The stack; it grows down towards the bottom of RAM."""
-        return Region(self.ram.base, self.stack)
+        """The stack; it grows down towards the guard at the bottom of RAM."""
+        return Region(self.guard_region.end, self.stack)
 
     @property
     def code_region(self) -> Region:
@@ -71,7 +85,7 @@ class MemoryMap:
             ValueError: the target has no large region.
         """
         if where == "ram":
-            return Region(self.stack_region.end, self.ram.size - self.stack)
+            return Region(self.stack_region.end, self.ram.end - self.stack_region.end)
         if self.large is None:
             raise ValueError(f"{self.target} has no large RAM region")
         return self.large
@@ -83,28 +97,55 @@ class MemoryMap:
         ram: int | None = None,
         stack: int | None = None,
     ) -> MemoryMap:
-        """This map with a product's sizes (bytes, multiples of 4 KB) and no large region.
+        """This map with a product's sizes, in bytes.
+
+        Args:
+            flash: a multiple of 4 KB.
+            ram: a multiple of 4 KB; there is no large region then, and the stack has 2 KB
+                unless `stack` is given.
+            stack: a multiple of 16.
 
         Raises:
-            ValueError: a size exceeds the machine's or is no multiple of 4 KB.
+            ConfigError: a size exceeds the machine's or is no such multiple.
         """
         result = self
         if flash is not None:
             result = replace(result, flash=_shrink(self.target, "flash", self.flash, flash))
         if ram is not None:
             region = _shrink(self.target, "RAM", self.ram, ram)
-            result = replace(result, ram=region, large=None)
+            result = replace(result, ram=region, large=None, stack=LIMITED_STACK)
         if stack is not None:
-            if stack % 16 or not 0 < stack < result.ram.size:
-                raise ValueError(f"stack: {stack} bytes do not suit {result.ram.size} bytes of RAM")
+            room = result.ram.size - result.guard
+            if stack % 16 or not 0 < stack < room:
+                raise ConfigError(
+                    f"stack: expected a multiple of 16 bytes below {room}, RAM without the stack's "
+                    f"guard, got {stack}"
+                )
             result = replace(result, stack=stack)
         return result
+
+    def describe(self, address: int) -> str:
+        """Where an address lies: "0x20040010, 16 bytes past the end of RAM"."""
+        regions = {"flash": self.flash, "RAM": self.ram, "the large RAM": self.large}
+        for name, region in regions.items():
+            if region is None:
+                continue
+            if address in region:
+                return f"{address:#010x}, in {name}"
+            if address == region.end:
+                return f"{address:#010x}, just past the end of {name}"
+            if 0 <= address - region.end < _NEAR:
+                return f"{address:#010x}, {address - region.end} bytes past the end of {name}"
+            if 0 < region.base - address <= _NEAR:
+                return f"{address:#010x}, {region.base - address} bytes below {name}"
+        return f"{address:#010x}, far from flash and RAM"
 
 
 def _shrink(target: str, what: str, region: Region, size: int) -> Region:
     if size % (4 * KB) or not 0 < size <= region.size:
-        raise ValueError(
-            f"{what} of {size} bytes: {target} takes multiples of 4096 up to {region.size} bytes"
+        raise ConfigError(
+            f"{what}: expected a multiple of 4096 bytes, at most {region.size} on the emulated "
+            f"{target} board, got {size}"
         )
     return Region(region.base, size)
 

@@ -17,12 +17,15 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from .memory_map import MemoryMap
+from . import mpu
+from .memory_map import KB, MemoryMap, Region
 
 ICOUNT_SHIFT = 7
 INSTRUCTION_NS = 1 << ICOUNT_SHIFT
 
 _CPACR, _VTOR, _CCR = 0xE000_ED88, 0xE000_ED08, 0xE000_ED14
+_CFSR, _HFSR, _FPCCR = 0xE000_ED28, 0xE000_ED2C, 0xE000_EF34
+_RETURN_TO_THREAD, _THUMB = 0xFFFF_FFF9, 1 << 24
 _CCR_UNALIGN_TRAP, _CCR_DIV_0_TRAP, _CCR_STACK_ALIGN = 1 << 3, 1 << 4, 1 << 9
 
 
@@ -54,6 +57,11 @@ class Timer:
         exact = sign * (fine[1] - fine[0]) % 2**32
         about = sign * (coarse[1] - coarse[0]) % 2**32 * self.coarse_ticks
         return exact + round((about - exact) / 2**32) * 2**32
+
+    @property
+    def registers(self) -> Region:
+        """The page of both counters."""
+        return Region(self.value // (16 * KB) * 16 * KB, 16 * KB)
 
 
 def _cmsdk_timers(base: int, tick_ns: float) -> Timer:
@@ -122,7 +130,8 @@ class Trampoline:
 
     `setup` ends at `setup_end`; `call` calls the function in `callee` and ends at `call_end`
     with the timer's two readings in the registers `before` and `after`; exceptions end at
-    `faults`. Register numbers are those of the debug stub.
+    `faults`. Then `recovery`, entered with the registers and the stack of `recover`, returns
+    from the exception to `setup`. Register numbers are those of the debug stub.
     """
 
     code: bytes
@@ -142,6 +151,14 @@ class Trampoline:
     pc: int
     instruction_bytes: int
     register_bytes: int
+    recovery: int | None = None
+    protected_regions: int = 0
+
+    def recover(self, stack_top: int) -> tuple[dict[int, int], bytes]:
+        """Registers, and the exception's frame that lies where they point."""
+        r0, r1 = (value for _, value in self.setup_registers)
+        frame = struct.pack("<8I", r0, r1, 0, 0, 0, 0, self.setup, _THUMB)
+        return {self.sp: stack_top - len(frame), self.lr: _RETURN_TO_THREAD}, frame
 
 
 def cortex_m_trampoline(memory: MemoryMap, timer: Timer) -> Trampoline:
@@ -149,7 +166,13 @@ def cortex_m_trampoline(memory: MemoryMap, timer: Timer) -> Trampoline:
     base = memory.flash.base
     has_fpu = memory.target != "cortex-m0plus"
     control = _CCR_STACK_ALIGN | (0 if has_fpu else _CCR_UNALIGN_TRAP | _CCR_DIV_0_TRAP)
-    stores = [(_VTOR, base), (_CCR, control), (_CPACR, 0xF << 20), *timer.start]
+    protection = mpu.protect(memory, timer.registers)
+    stores = [
+        *((_VTOR, base), (_CCR, control), (_CPACR, 0xF << 20)),
+        *((_CFSR, 0xFFFF_FFFF), (_HFSR, 0xFFFF_FFFF), (_FPCCR, 0)),
+        *timer.start,
+        *protection,
+    ]
     setup, call, fault, table = (base + offset for offset in (0x200, 0x220, 0x240, 0x280))
     vectors = struct.pack("<16I", memory.stack_region.end, setup | 1, *[fault | 1] * 14)
     setup_code = (
@@ -175,10 +198,11 @@ def cortex_m_trampoline(memory: MemoryMap, timer: Timer) -> Trampoline:
         (0, vectors),
         (0x200, struct.pack(f"<{len(setup_code)}H", *setup_code)),
         (0x220, struct.pack(f"<{len(call_code)}H", *call_code)),
-        (0x240, struct.pack("<H", 0xE7FE)),
+        (0x240, struct.pack("<2H", 0xE7FE, 0x4770)),  # b . ; bx lr
     ):
         code[offset : offset + len(part)] = part
     code += b"".join(struct.pack("<2I", *store) for store in stores)
+    assert len(code) <= memory.reserved
     return Trampoline(
         code=bytes(code),
         setup=setup,
@@ -197,6 +221,8 @@ def cortex_m_trampoline(memory: MemoryMap, timer: Timer) -> Trampoline:
         pc=15,
         instruction_bytes=2,
         register_bytes=4,
+        recovery=fault + 2,
+        protected_regions=mpu.regions_of(protection),
     )
 
 

@@ -6,8 +6,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..errors import EmulatorError, EmulatorTimeoutError, MissingToolError
+from . import mpu
 from .image import Image
-from .machine import CallResult, StackMeter, soft_arguments, split_arguments
+from .machine import CallResult, StackMeter, fault_message, soft_arguments, split_arguments
 from .memory_map import MemoryMap
 from .qemu_boards import (
     BOARDS,
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 
 _SETUP_SECONDS = 20.0
 _THUMB = 1 << 24
-_CFSR, _BFAR = 0xE000_ED28, 0xE000_ED38
+_CFSR, _MMFAR, _BFAR = 0xE000_ED28, 0xE000_ED34, 0xE000_ED38
+_MMFAR_VALID, _BFAR_VALID, _FRAME_LOST = 1 << 7, 1 << 15, 1 << 4 | 1 << 12
+_FRAME_BYTES = 32
 
 
 class QemuMachine:
     """A `Machine` in a QEMU process.
 
-    Flash is RAM on these boards: a write to it is not noticed here (unicorn's machine
+    On the AArch64 board flash is RAM: a write to it is not noticed here (unicorn's machine
     faults).
 
     Raises:
@@ -48,7 +51,7 @@ class QemuMachine:
             self._stub = aarch64_trampoline(memory)
         else:
             self._stub = cortex_m_trampoline(memory, board.timer)
-        self._meter = StackMeter(memory.stack_region)
+        self._meter = StackMeter(memory)
         arguments = (*board.arguments, "-icount", f"shift={ICOUNT_SHIFT}")
         self._process: QemuProcess | None = QemuProcess(board.program, arguments)
         try:
@@ -71,6 +74,13 @@ class QemuMachine:
 
     def _start(self) -> None:
         rsp, stub = self._qemu.rsp, self._stub
+        if stub.protected_regions:
+            have = int.from_bytes(rsp.read_memory(mpu.TYPE, 4), "little") >> 8 & 0xFF
+            if have < stub.protected_regions:
+                raise EmulatorError(
+                    f"the {self._memory.target} board has {have} protection regions, and these "
+                    f"sizes take {stub.protected_regions}: give ram= and flash= with fewer digits"
+                )
         rsp.write_memory(self._memory.flash.base, stub.code)
         for address in (stub.setup_end, stub.call_end, *stub.faults):
             rsp.set_breakpoint(address, stub.instruction_bytes)
@@ -106,10 +116,11 @@ class QemuMachine:
         self._meter.paint(self)
         self._enter(stub.call, registers)
         coarse_before = self._coarse_time()
-        self._run(stub.call_end, self._image.describe(address), timeout)
+        callee = self._image.name(address)
+        self._run(stub.call_end, callee, timeout)
         return CallResult(
             instructions=self._instructions(coarse_before),
-            stack_bytes=self._meter.measure(self),
+            stack_bytes=self._meter.measure(self, callee),
             value=rsp.read_register(0),
         )
 
@@ -153,20 +164,45 @@ class QemuMachine:
             return
         self._meter.forget()
         if pc in stub.faults:
-            raise EmulatorError(f"{self._memory.target}: {self._fault()}")
+            message = self._fault(what)
+            self._recover()
+            raise EmulatorError(message)
         raise EmulatorError(f"{self._memory.target}: stopped at {self._image.describe(pc)}")
 
-    def _fault(self) -> str:
+    def _fault(self, callee: str) -> str:
         rsp = self._qemu.rsp
+        pc: int | None
+        address: int | None
         if self._memory.architecture == "aarch64":
             pc, syndrome, address = (rsp.read_register(number) for number in range(3))
+            sp = rsp.read_register(self._stub.sp)
         else:
             frame = rsp.read_register(self._stub.sp)
-            pc = int.from_bytes(rsp.read_memory(frame + 24, 4), "little")
-            syndrome = int.from_bytes(rsp.read_memory(_CFSR, 4), "little")
-            address = int.from_bytes(rsp.read_memory(_BFAR, 4), "little")
-        where = self._image.describe(pc)
-        return f"fault at pc {where}, syndrome {syndrome:#x}, address {address:#x}"
+            syndrome, mmfar, bfar = (self._word(a) for a in (_CFSR, _MMFAR, _BFAR))
+            pc = None if syndrome & _FRAME_LOST else self._word(frame + 24)
+            address = bfar if syndrome & _BFAR_VALID else None
+            address = mmfar if syndrome & _MMFAR_VALID else address
+            sp = frame + _FRAME_BYTES
+        return fault_message(
+            self._memory,
+            f"fault (status {syndrome:#x})",
+            address=address,
+            where=None if pc is None else self._image.describe(pc),
+            callee=callee,
+            sp=sp,
+        )
+
+    def _word(self, address: int) -> int:
+        return int.from_bytes(self._qemu.rsp.read_memory(address, 4), "little")
+
+    def _recover(self) -> None:
+        """Leave the exception: in its handler there is no protection, and no second fault."""
+        if self._stub.recovery is None:
+            return
+        registers, frame = self._stub.recover(self._memory.stack_region.end)
+        self.write(registers[self._stub.sp], frame)
+        self._enter(self._stub.recovery, registers)
+        self._run(self._stub.setup_end, "recovery", _SETUP_SECONDS)
 
     def close(self) -> None:
         """End QEMU; may be called twice."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EXTRA_HINT, EmulatorError, EmulatorTimeoutError, MissingToolError
 from .counting import InstructionCounter
 from .image import Image
-from .machine import CallResult, StackMeter, soft_arguments, split_arguments
+from .machine import CallResult, StackMeter, fault_message, soft_arguments, split_arguments
 from .memory_map import MemoryMap, Region
 
 if TYPE_CHECKING:
@@ -33,6 +33,14 @@ _CORTEX_M = {
 _CORTEX_A = {"cortex-a72": a64.UC_CPU_ARM64_A72, "cortex-a76": a64.UC_CPU_ARM64_MAX}
 
 _CPACR_FPEN = 3 << 20
+_ACCESSES = {
+    uc.UC_MEM_READ_UNMAPPED: "read",
+    uc.UC_MEM_READ_PROT: "read",
+    uc.UC_MEM_WRITE_UNMAPPED: "write",
+    uc.UC_MEM_WRITE_PROT: "write",
+    uc.UC_MEM_FETCH_UNMAPPED: "fetch",
+    uc.UC_MEM_FETCH_PROT: "fetch",
+}
 
 
 def supports(target: str) -> bool:
@@ -58,7 +66,9 @@ class UnicornMachine:
         self._memory = memory
         self._is_arm = memory.architecture == "arm"
         self._uc: Any = self._open()
-        self._meter = StackMeter(memory.stack_region)
+        self._access: tuple[str, int] | None = None
+        self._uc.hook_add(uc.UC_HOOK_MEM_INVALID, self._note_access)
+        self._meter = StackMeter(memory)
         self._sentinel = memory.flash.base + memory.reserved - 16
         self._counter: InstructionCounter | None = None
         if block_hook is not None:
@@ -142,7 +152,9 @@ class UnicornMachine:
     def call(self, address: int, *args: int | float, timeout: float = 600.0) -> CallResult:
         """Call a function; see `Machine.call`."""
         engine = self._engine
-        pc, result = self._set_registers(address, args)
+        pc, sp, result = self._set_registers(address, args)
+        callee = self._image.name(address)
+        self._access = None
         self._meter.paint(self)
         if self._counter is not None:
             self._counter.clear()
@@ -150,23 +162,39 @@ class UnicornMachine:
             engine.emu_start(address, self._sentinel, timeout=max(1, int(timeout * 1e6)))
         except uc.UcError as error:
             self._meter.forget()
-            where = self._image.describe(engine.reg_read(pc))
-            raise EmulatorError(f"{self._memory.target}: {error} at pc {where}") from error
+            what, accessed = self._access or (str(error), None)
+            message = fault_message(
+                self._memory,
+                what,
+                address=accessed,
+                where=self._image.describe(engine.reg_read(pc)),
+                callee=callee,
+                sp=engine.reg_read(sp),
+            )
+            raise EmulatorError(message) from error
         stopped = engine.reg_read(pc)
         if stopped != self._sentinel:
             self._meter.forget()
             raise EmulatorTimeoutError(
-                f"{self._memory.target}: {self._image.describe(address)} did not return in "
+                f"{self._memory.target}: {callee} did not return in "
                 f"{timeout:g} s; pc {self._image.describe(stopped)}"
             )
         return CallResult(
             instructions=self._counter.total if self._counter is not None else None,
-            stack_bytes=self._meter.measure(self),
+            stack_bytes=self._meter.measure(self, callee),
             value=int(engine.reg_read(result)),
         )
 
-    def _set_registers(self, address: int, args: tuple[int | float, ...]) -> tuple[int, int]:
-        """Set up a call; the numbers of the pc and of the result register."""
+    def _note_access(
+        self, engine: Any, kind: int, address: int, size: int, value: int, user_data: Any
+    ) -> bool:
+        """Called by unicorn where there is no memory."""
+        verb = _ACCESSES.get(kind)
+        self._access = (f"{verb} of {size} bytes", address) if verb is not None else None
+        return False
+
+    def _set_registers(self, address: int, args: tuple[int | float, ...]) -> tuple[int, int, int]:
+        """Set up a call; the numbers of pc, sp and of the result register."""
         write, stack = self._engine.reg_write, self._memory.stack_region.end
         if self._is_arm:
             floats: list[int] = []
@@ -180,7 +208,7 @@ class UnicornMachine:
                 write(arm.UC_ARM_REG_S0 + index, value)
             write(arm.UC_ARM_REG_SP, stack)
             write(arm.UC_ARM_REG_LR, self._sentinel | 1)
-            return arm.UC_ARM_REG_PC, arm.UC_ARM_REG_R0
+            return arm.UC_ARM_REG_PC, arm.UC_ARM_REG_SP, arm.UC_ARM_REG_R0
         integers, floats = split_arguments(args)
         for index, value in enumerate(integers):
             write(a64.UC_ARM64_REG_X0 + index, value & 0xFFFF_FFFF_FFFF_FFFF)
@@ -188,7 +216,7 @@ class UnicornMachine:
             write(a64.UC_ARM64_REG_S0 + index, value)
         write(a64.UC_ARM64_REG_SP, stack)
         write(a64.UC_ARM64_REG_LR, self._sentinel)
-        return a64.UC_ARM64_REG_PC, a64.UC_ARM64_REG_X0
+        return a64.UC_ARM64_REG_PC, a64.UC_ARM64_REG_SP, a64.UC_ARM64_REG_X0
 
     def profile(self) -> dict[str, int]:
         """Instructions of the last call by function, most first; empty if not counted."""

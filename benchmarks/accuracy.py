@@ -1,0 +1,648 @@
+#!/usr/bin/env python3
+"""Accuracy after transfer learning on CIFAR-10: published networks and schemes, f32 and int8.
+
+Every method takes the same steps at each learning rate of a grid; the best rate is bold. It is
+chosen by test accuracy, which flatters all methods alike. The rate follows half a cosine behind
+10 % of linear warm-up. No momentum, no augmentation; images that do not fill a batch are left out
+of an epoch. A batch is a dimension of the compiled graph, and its loss the mean over its images:
+one step sums their gradients, then updates once. There is no other gradient accumulation.
+
+The layers before the first one that learns are run once for all images, by a program of their
+own; training runs the rest of the network only, with the same results as the whole one.
+
+    python benchmarks/accuracy.py --method fp32 --method stochastic --csv curves.csv
+
+Without --lr, f32 tries 0.01, 0.02 and 0.04, int8 with QAS 0.025 and 0.05, int8 without QAS 0.1,
+0.3 and 1. With batch 1 these are 0.001, 0.002 and 0.004, and without QAS 0.004, 0.012 and 0.04.
+
+"simulated" is what a simulation in PyTorch reached with the same network, scheme, images, epochs
+and batch. The networks, and the data where --data does not say otherwise, are in
+`$TINYTRAIN_SHARED`, by default ../shared beside this project.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import numpy as np
+import published
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+import tinytrain_mlir as tt
+from tinytrain_mlir.config import TteScheme
+from tinytrain_mlir.frontends.graph_builder import Array
+from tinytrain_mlir.program import Program
+from tinytrain_mlir.quantization import Quantization
+from tinytrain_mlir.report import check_plot
+
+DATA = published.MODELS.parent / "data" / "cifar10.npz"
+DATA_KEYS = ("train_images", "train_labels", "test_images", "test_labels")
+DEFAULT_SCHEMES = {"mbv2-w0.35": "99kb", "mcunet-5fps": "99kb", "proxyless-w0.3": "98kb"}
+
+FROZEN_BATCH = 8  # images in one call of the frozen layers
+WARM_UP = 0.1  # of all steps
+SMALLEST_RATE = 2.0**-126  # for 0, which a session does not take
+
+F32_RATES = ((0.001, 0.002, 0.004), (0.01, 0.02, 0.04))
+QAS_RATES = ((0.001, 0.002, 0.004), (0.025, 0.05))
+PLAIN_RATES = ((0.004, 0.012, 0.04), (0.1, 0.3, 1.0))
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a network learns.
+
+    Attributes:
+        rates: learning rates to try, with batch 1 and with larger ones.
+        int8: arguments of `tt.Int8`; None for f32.
+    """
+
+    title: str
+    rates: tuple[tuple[float, ...], tuple[float, ...]]
+    int8: dict[str, Any] | None
+
+    def grid(self, batch: int) -> tuple[float, ...]:
+        """The learning rates to try."""
+        return self.rates[batch > 1]
+
+    def precision(self, seed: int) -> str | tt.Int8:
+        """The argument of `tt.compile`.
+
+        Raises:
+            UnavailableError: there are no such options.
+        """
+        if self.int8 is None:
+            return "f32"
+        try:
+            return tt.Int8(seed=seed, **self.int8)
+        except (TypeError, tt.TinyTrainError) as error:
+            raise UnavailableError(str(error)) from error
+
+
+class UnavailableError(Exception):
+    """The compiler lacks a method; it says so in the message."""
+
+
+METHODS = {
+    "fp32": Method("f32", F32_RATES, None),
+    "noqas": Method("int8, no QAS, stochastic rounding", PLAIN_RATES, {"qas": False}),
+    "noqas-f32": Method("int8, no QAS, f32 master", PLAIN_RATES, {"qas": False, "master": "f32"}),
+    "stochastic": Method("int8 + QAS, stochastic rounding", QAS_RATES, {}),
+    "master-f32": Method("int8 + QAS, f32 master", QAS_RATES, {"master": "f32"}),
+    "master-i16": Method("int8 + QAS, i16 master", QAS_RATES, {"master": "i16"}),
+    "grad-int8": Method(
+        "int8 + QAS, stochastic rounding, int8 gradients", QAS_RATES, {"grad": "int8"}
+    ),
+    "master-f32-grad-int8": Method(
+        "int8 + QAS, f32 master, int8 gradients", QAS_RATES, {"master": "f32", "grad": "int8"}
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all methods of one table have in common; `images` and `epochs` are of the training."""
+
+    network: str
+    scheme: str
+    images: int
+    epochs: int
+    batch: int
+
+
+# Test accuracy in percent at the best learning rate, one seed; seeds move it by about a point.
+_MCUNET = Setting("mcunet-5fps", "99kb", 4000, 4, 64)
+_MBV2 = Setting("mbv2-w0.35", "99kb", 4000, 4, 64)
+_PROXYLESS = Setting("proxyless-w0.3", "98kb", 4000, 4, 64)
+SIMULATED: dict[Setting, dict[str, float]] = {
+    _MCUNET: {"fp32": 73.8, "noqas-f32": 66.1, "stochastic": 73.6, "master-f32": 75.8},
+    _MBV2: {"fp32": 69.3, "noqas-f32": 62.0, "stochastic": 70.6, "master-f32": 71.1},
+    _PROXYLESS: {"fp32": 71.7, "noqas-f32": 62.8, "stochastic": 74.6, "master-f32": 73.9},
+    replace(_MCUNET, images=10000): {"fp32": 79.2, "stochastic": 80.4},
+    replace(_MCUNET, epochs=1, batch=1): {"fp32": 73.4, "stochastic": 72.2, "master-f32": 73.7},
+}
+
+
+# The network in two parts
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A network cut before the first layer that learns.
+
+    Attributes:
+        frozen: the layers' description up to there, as in the published JSON files.
+        rest: of the other layers, its input shape that of the frozen layers' output.
+        scheme: the scheme in the numbers of the convolutions of `rest`.
+    """
+
+    frozen: dict[str, Any]
+    rest: dict[str, Any]
+    scheme: TteScheme
+
+
+def cut(meta: dict[str, Any], scheme: TteScheme) -> Cut:
+    """Cuts at the last boundary of blocks before the first convolution that learns.
+
+    Args:
+        meta: a published network's description.
+        scheme: what learns; neither weights nor bias of the first convolution.
+    """
+    layers = meta["layers"]
+    counts = [len(layer.get("layers", [layer])) for layer in layers if _is_body(layer)]
+    learning = [i for i, r in zip(scheme.weight_idx, scheme.ratio, strict=True) if r > 0]
+    first = min(sum(counts) - scheme.n_bias_update, *learning, sum(counts))
+    before = list(itertools.accumulate(counts, initial=0))
+    at = max(i for i, number in enumerate(before) if number <= first)
+    if at == 0:
+        raise ValueError("the first layer learns: there is nothing to run once")
+    frozen = {**meta, "layers": layers[:at]}
+    entry, last = dict(layers[at]), layers[at - 1]
+    entry["input"] = (last.get("residual") or last.get("layers", [last])[-1])["output"]
+    kept = [(i, r) for i, r in zip(scheme.weight_idx, scheme.ratio, strict=True) if r > 0]
+    return Cut(
+        frozen,
+        {**meta, "layers": [entry, *layers[at + 1 :]], "input_shape_nchw": _shape_after(frozen)},
+        TteScheme(
+            scheme.n_bias_update,
+            tuple(index - before[at] for index, _ in kept),
+            tuple(ratio for _, ratio in kept),
+        ),
+    )
+
+
+def _is_body(layer: dict[str, Any]) -> bool:
+    return layer["op"] in ("conv2d", "block")
+
+
+def _shape_after(meta: dict[str, Any]) -> list[int]:
+    n, c, h, w = meta["input_shape_nchw"]
+    for layer in meta["layers"]:
+        for conv in layer.get("layers", [layer]):
+            (kh, kw), (top, left), c = conv["kernel"], conv["padding"], conv["out_channels"]
+            h = (h + 2 * top - kh) // conv["stride"] + 1
+            w = (w + 2 * left - kw) // conv["stride"] + 1
+    return [n, c, h, w]
+
+
+def load(meta: dict[str, Any], arrays: Path, **options: Any) -> tt.Graph:
+    """`tt.load_tte` of a description in memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "layers.json"
+        path.write_text(json.dumps(meta), encoding="utf-8")
+        return tt.load_tte(path, arrays, **options)
+
+
+def features(meta: dict[str, Any], arrays: Path, images: Array, f32: bool) -> Array:
+    """What frozen layers give for images as they are read: stored integers, or f32."""
+    graph = load(meta, arrays, dequantize=f32, batch=FROZEN_BATCH)
+    program = tt.compile(graph, loss=None, update=tt.NoUpdate(), name="frozen")
+    with program.load() as session:
+        parts = [
+            session.infer(resized(meta, batch, f32)) for batch, _ in padded(images, FROZEN_BATCH)
+        ]
+    return np.concatenate(parts)[: len(images)]
+
+
+def padded(images: Array, batch: int) -> Iterator[tuple[Array, int]]:
+    """Batches in order, and how many images of each are real; the last image is repeated."""
+    for start in range(0, len(images), batch):
+        part = images[start : start + batch]
+        fill = np.repeat(part[-1:], batch - len(part), axis=0)
+        yield np.concatenate([part, fill]), len(part)
+
+
+# Data
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images and labels [N], to train and to test with.
+
+    Images are uint8 [N, height, width, 3] as they are read, then what the network or a part of
+    it takes: [N, C, H, W], int8 or f32.
+    """
+
+    train_images: Array
+    train_labels: Array
+    test_images: Array
+    test_labels: Array
+
+    @classmethod
+    def read(cls, path: Path, images: int) -> Data:
+        """All test images of a file, and the first `images` for training."""
+        with np.load(path) as file:
+            if missing := [key for key in DATA_KEYS if key not in file]:
+                raise click.ClickException(f"{path}: expected the arrays {DATA_KEYS}, no {missing}")
+            data = cls(*(file[key] for key in DATA_KEYS))
+        if images > len(data.train_images):
+            raise click.ClickException(
+                f"{path} has {len(data.train_images)} training images, not {images}"
+            )
+        return replace(
+            data, train_images=data.train_images[:images], train_labels=data.train_labels[:images]
+        )
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return int(max(self.train_labels.max(), self.test_labels.max())) + 1
+
+    def through(self, function: Callable[[Array], Array]) -> Data:
+        """With images that a function makes of these."""
+        return replace(
+            self,
+            train_images=function(self.train_images),
+            test_images=function(self.test_images),
+        )
+
+
+def resized(meta: dict[str, Any], images: Array, f32: bool) -> Array:
+    """Images [N, height, width, 3], 0 to 255, as the network's input, -1 to 1.
+
+    Both kinds of network see the same values: those that its int8 input can take.
+    """
+    entry = meta["input_quantization"]
+    quantization = Quantization((entry["scale"],), entry["zero_point"])
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    size = meta["input_shape_nchw"][2:]
+    x = torch.nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+    q = quantization.quantize((2 * x - 1).numpy())
+    return quantization.dequantize(q) if f32 else q
+
+
+class Networks:
+    """Published networks and the data, each frozen part run once."""
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+        self.prepared = cache(self._prepared)
+
+    def _prepared(self, network: str, scheme: str, f32: bool) -> tuple[Cut, Data]:
+        meta = json.loads((published.MODELS / f"{network}.json").read_text(encoding="utf-8"))
+        parts = cut(meta, published.schemes(network)[scheme])
+
+        arrays = arrays_of(network)
+        return parts, self.data.through(lambda x: features(parts.frozen, arrays, x, f32))
+
+
+def arrays_of(network: str) -> Path:
+    """The file of a published network's arrays."""
+    return published.MODELS / f"{network}.npz"
+
+
+# Training
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Mean loss of an epoch's steps, test accuracy in percent behind it, seconds of all steps."""
+
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training."""
+
+    setting: Setting
+    method: str
+    lr: float
+    seed: int
+    epochs: tuple[Epoch, ...]
+
+
+def learning_rate(lr: float, step: int, steps: int) -> float:
+    """The rate of a step, counted from 1: warm-up times half a cosine."""
+    cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
+    return max(lr * cosine * min(1.0, step / (WARM_UP * steps)), SMALLEST_RATE)
+
+
+def train(
+    session: tt.Session, data: Data, setting: Setting, lr: float, seed: int
+) -> Iterator[Epoch | float]:
+    """Trains from the initial parameters, and yields each step's loss and each epoch.
+
+    It ends early where the loss is no number any more.
+    """
+    session.reset()
+    batch, order = setting.batch, np.random.default_rng(seed)
+    each = len(data.train_images) // batch
+    steps, step, seconds = setting.epochs * each, 0, 0.0
+    for _ in range(setting.epochs):
+        shuffled = order.permutation(len(data.train_images))
+        losses: list[float] = []
+        for chosen in shuffled[: each * batch].reshape(each, batch):
+            step += 1
+            x, y = data.train_images[chosen], data.train_labels[chosen]
+            start = time.perf_counter()
+            losses.append(session.step(x, y, lr=learning_rate(lr, step, steps)))
+            seconds += time.perf_counter() - start
+            yield losses[-1]
+            if not math.isfinite(losses[-1]):
+                break
+        yield Epoch(statistics.fmean(losses), accuracy(session, data, batch), seconds)
+        if not math.isfinite(losses[-1]):
+            return
+
+
+def accuracy(session: tt.Session, data: Data, batch: int) -> float:
+    """Percentage of the test images that are classified right."""
+    found = [session.infer(x).argmax(1)[:real] for x, real in padded(data.test_images, batch)]
+    return 100 * float((np.concatenate(found) == data.test_labels).mean())
+
+
+def compile_method(
+    parts: Cut, arrays: Path, method: Method, classes: int, batch: int, seed: int
+) -> Program:
+    """The program that trains the rest of a network; the seed is of classifier and rounding.
+
+    Raises:
+        UnavailableError: the compiler has no such method.
+    """
+    precision = method.precision(seed)
+    graph = load(
+        parts.rest,
+        arrays,
+        num_classes=classes,
+        dequantize=method.int8 is None,
+        seed=seed,
+        batch=batch,
+    )
+    try:
+        return tt.compile(graph, update=parts.scheme, precision=precision, name="rest")
+    except tt.TinyTrainError as error:
+        raise UnavailableError(str(error)) from error
+
+
+# Results
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method at one learning rate, over seeds: accuracies in percent, mean seconds."""
+
+    method: str
+    lr: float
+    accuracies: tuple[float, ...]
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """The mean."""
+        return statistics.fmean(self.accuracies)
+
+
+def rows_of(runs: Sequence[Run], method: str) -> list[Row]:
+    """A row per learning rate of a method."""
+    mine = [run for run in runs if run.method == method]
+    rows = []
+    for lr in dict.fromkeys(run.lr for run in mine):
+        ends = [run.epochs[-1] for run in mine if run.lr == lr]
+        seconds = statistics.fmean(end.seconds for end in ends)
+        rows.append(Row(method, lr, tuple(end.accuracy for end in ends), seconds))
+    return rows
+
+
+def best_of(runs: Sequence[Run], method: str) -> Row | None:
+    """The row of the best mean accuracy; None where nothing ran."""
+    return max(rows_of(runs, method), key=lambda row: row.accuracy, default=None)
+
+
+def render(setting: Setting, runs: Sequence[Run], unavailable: dict[str, str]) -> Table:
+    """The table of one setting."""
+    table = Table(
+        title=f"{setting.network}, {setting.scheme}: {setting.images:,} images x {setting.epochs} "
+        f"epochs, batch {setting.batch}",
+        caption="\n".join(f"{METHODS[m].title}: {text}" for m, text in unavailable.items()),
+        caption_justify="left",
+    )
+    table.add_column("method", no_wrap=True)
+    for column in ("lr", "accuracy %", "simulated", "seconds"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for method in dict.fromkeys([*(run.method for run in runs), *unavailable]):
+        table.add_section()
+        if method in unavailable:
+            table.add_row(METHODS[method].title, "", "unavailable", style="dim")
+            continue
+        best = best_of(runs, method)
+        for row in rows_of(runs, method):
+            text = f"{row.accuracy:.2f}"
+            if len(row.accuracies) > 1:
+                text += f" ± {statistics.stdev(row.accuracies):.2f}"
+            simulated = SIMULATED.get(setting, {}).get(method) if row == best else None
+            table.add_row(
+                METHODS[method].title,
+                f"{row.lr:g}",
+                text,
+                "" if simulated is None else f"{simulated:.1f}",
+                f"{row.seconds:.0f}",
+                style="bold" if row == best else "",
+            )
+    return table
+
+
+CSV_COLUMNS = (
+    *("network", "scheme", "images", "epochs", "batch", "method", "lr", "seed"),
+    *("epoch", "loss", "accuracy", "seconds"),
+)
+
+
+def write_run(file: IO[str], run: Run) -> None:
+    """Appends a run's epochs as lines of CSV."""
+    s = run.setting
+    head = (s.network, s.scheme, s.images, s.epochs, s.batch, run.method, run.lr, run.seed)
+    for i, epoch in enumerate(run.epochs, start=1):
+        figures = (f"{epoch.loss:.6f}", f"{epoch.accuracy:.3f}", f"{epoch.seconds:.2f}")
+        csv.writer(file, lineterminator="\n").writerow((*head, i, *figures))
+    file.flush()
+
+
+def plot(path: Path, runs: Sequence[Run]) -> None:
+    """Draws loss and accuracy of each method at its best rate, a row of axes per setting."""
+    from matplotlib.figure import Figure
+
+    settings = list(dict.fromkeys(run.setting for run in runs))
+    figure = Figure(figsize=(11, 4 * len(settings)), layout="constrained")
+    grid = figure.subplots(len(settings), 2, squeeze=False)
+    for setting, (left, right) in zip(settings, grid, strict=True):
+        mine = [run for run in runs if run.setting == setting]
+        for method in dict.fromkeys(run.method for run in mine):
+            best = best_of(mine, method)
+            shown = [r for r in mine if r.method == method and best and r.lr == best.lr]
+            for run in shown[:1]:
+                numbers = range(1, len(run.epochs) + 1)
+                label = f"{METHODS[method].title}, lr {run.lr:g}"
+                left.plot(numbers, [e.loss for e in run.epochs], marker=".", label=label)
+                right.plot(numbers, [e.accuracy for e in run.epochs], marker=".", label=label)
+        title = f"{setting.network} {setting.scheme}, batch {setting.batch}"
+        left.set(title=title, xlabel="epoch", ylabel="training loss")
+        right.set(title=title, xlabel="epoch", ylabel="test accuracy, %")
+        right.legend(fontsize="small")
+    figure.savefig(path)
+
+
+def settings_of(
+    networks: Sequence[str],
+    schemes: Sequence[str],
+    images: int,
+    epochs: int,
+    batches: Sequence[int],
+) -> list[Setting]:
+    """All that is asked for."""
+    return [
+        Setting(network, scheme, images, epochs, batch)
+        for network in networks
+        for scheme in schemes or (DEFAULT_SCHEMES[network],)
+        if scheme in published.schemes(network)
+        for batch in batches
+    ]
+
+
+def run_method(
+    networks: Networks,
+    setting: Setting,
+    name: str,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    progress: Progress,
+) -> Iterator[Run]:
+    """All trainings of a method in one setting.
+
+    Raises:
+        UnavailableError: the compiler lacks the method.
+    """
+    method, f32 = METHODS[name], METHODS[name].int8 is None
+    method.precision(0)  # An error comes before the frozen layers have run.
+    task = progress.add_task(f"{setting.network}, {name}: frozen layers", total=None, loss="")
+    try:
+        parts, data = networks.prepared(setting.network, setting.scheme, f32)
+        arrays, classes = arrays_of(setting.network), networks.data.classes
+        total = setting.epochs * (setting.images // setting.batch)
+        for seed in seeds:
+            progress.update(task, description=f"{setting.network}, {name}: compiling", total=None)
+            program = compile_method(parts, arrays, method, classes, setting.batch, seed)
+            with program.load() as session:
+                for lr in rates or method.grid(setting.batch):
+                    text = f"{setting.network}, {name}, lr {lr:g}, seed {seed}"
+                    progress.reset(task, description=text, total=total, loss="")
+                    epochs = []
+                    for event in train(session, data, setting, lr, seed):
+                        if isinstance(event, Epoch):
+                            epochs.append(event)
+                        else:
+                            progress.update(task, advance=1, loss=f"loss {event:.3f}")
+                    yield Run(setting, name, lr, seed, tuple(epochs))
+    finally:
+        progress.remove_task(task)
+
+
+def _several(name: str, variable: str, **options: Any) -> Callable[[Any], Any]:
+    return click.option(name, variable, multiple=True, **options)
+
+
+@click.command(context_settings={"show_default": True}, help=__doc__)
+@_several(
+    "--network",
+    "networks",
+    type=click.Choice(published.NETWORKS),
+    default=("mcunet-5fps",),
+    help="Published network.",
+)
+@_several("--scheme", "schemes", help="Published scheme.  [default: that of about 100 KB]")
+@_several("--method", "methods", type=click.Choice(list(METHODS)), help="Only it.")
+@_several("--batch", "batches", type=click.IntRange(1), default=(64,), help="Images per step.")
+@_several("--lr", "rates", type=float, help="Learning rate to try.  [default: the grids above]")
+@_several("--seed", "seeds", type=int, default=(0,), help="Of classifier, order and rounding.")
+@click.option("--epochs", type=click.IntRange(1), default=4)
+@click.option("--images", type=click.IntRange(1), default=4000, help="For training, the first.")
+@click.option(
+    "--data",
+    "data_file",
+    type=click.Path(path_type=Path),
+    default=DATA,
+    show_default=False,
+    help=f"An .npz file of {', '.join(DATA_KEYS)}; images are uint8 [N, height, width, 3].",
+)
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the curves.")
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Draw the curves.")
+def main(
+    networks: tuple[str, ...],
+    schemes: tuple[str, ...],
+    methods: tuple[str, ...],
+    batches: tuple[int, ...],
+    rates: tuple[float, ...],
+    seeds: tuple[int, ...],
+    epochs: int,
+    images: int,
+    data_file: Path,
+    csv_file: Path | None,
+    plot_file: Path | None,
+) -> None:
+    """Runs the experiment."""
+    if not published.present():
+        raise click.ClickException(published.WHY_ABSENT)
+    if not data_file.is_file():
+        raise click.ClickException(f"{data_file}: no such file; name one with --data")
+    if images < max(batches):
+        raise click.ClickException(f"expected at least {max(batches)} images, one batch")
+    settings = settings_of(networks, schemes, images, epochs, batches)
+    if not settings:
+        raise click.ClickException("nothing to run: no such scheme of these networks")
+    try:
+        if plot_file is not None:
+            check_plot(plot_file)
+    except tt.TinyTrainError as error:
+        raise click.ClickException(str(error)) from error
+    torch.set_num_threads(1)
+    console = Console()
+    console.width = max(console.width, 110)
+    prepared = Networks(Data.read(data_file, images))
+    if csv_file is not None:
+        csv_file.write_text(",".join(CSV_COLUMNS) + "\n", encoding="utf-8")
+    runs: list[Run] = []
+    for setting in settings:
+        unavailable: dict[str, str] = {}
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        ) as progress:
+            for name in methods or METHODS:
+                try:
+                    for run in run_method(prepared, setting, name, rates, seeds, progress):
+                        runs.append(run)
+                        if csv_file is not None:
+                            with csv_file.open("a", encoding="utf-8") as file:
+                                write_run(file, run)
+                except UnavailableError as error:
+                    unavailable[name] = str(error)
+        console.print(render(setting, [r for r in runs if r.setting == setting], unavailable))
+    if plot_file is not None and runs:
+        plot(plot_file, runs)
+        console.print(f"Curves: {plot_file}")
+
+
+if __name__ == "__main__":
+    main()
