@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from . import ir
 from .graph import Graph
+from .quantization import Quantization
 
 _IMAGE = "the layout of images"
 
@@ -88,11 +89,11 @@ def _next(rest: list[Axis]) -> Axis:
     return rest.pop()
 
 
-def parameter_axes(graph: Graph) -> dict[str, list[Axis]]:
-    """The axes of each parameter's dimensions.
+def value_axes(graph: Graph) -> dict[Any, list[Axis]]:
+    """The axes of the dimensions of every value, parameters included.
 
     The graph computes the same if the entries of an axis are permuted, in one order, in all
-    parameters that have it.
+    parameters that have it, and in the scales of all values that have it.
     """
     function: Any = graph.module.body.operations[0]
     block = function.regions[0].blocks[0]
@@ -101,13 +102,13 @@ def parameter_axes(graph: Graph) -> dict[str, list[Axis]]:
     def define(value: Any) -> None:
         type_ = ir.RankedTensorType(value.type)
         dims[value] = [Axis(size) for size in type_.shape]
-        if not isinstance(type_.element_type, ir.F32Type):
+        quantized = Quantization.parse(str(type_)) is not None
+        if not quantized and not isinstance(type_.element_type, ir.F32Type):
             fix(dims[value], "an element type other than f32")
 
     for argument in block.arguments:
         define(argument)
-    data, *parameters = block.arguments
-    fix(dims[data], "the network's input")
+    fix(dims[block.arguments[0]], "the network's input")
     for op in block.operations:
         operation = op.operation
         for result in operation.results:
@@ -120,7 +121,14 @@ def parameter_axes(graph: Graph) -> dict[str, list[Axis]]:
             _RULES[operation.name](operation, *operands, *results)
         else:
             fix(chain(*operands, *results), _place(operation))
-    return {name: dims[v] for name, v in zip(graph.parameters, parameters, strict=True)}
+    return dims
+
+
+def parameter_axes(graph: Graph, values: Mapping[Any, list[Axis]]) -> dict[str, list[Axis]]:
+    """The axes of each parameter's dimensions, from `value_axes`."""
+    function: Any = graph.module.body.operations[0]
+    parameters = function.regions[0].blocks[0].arguments[1:]
+    return {name: values[v] for name, v in zip(graph.parameters, parameters, strict=True)}
 
 
 def _place(op: Any) -> str:
@@ -232,6 +240,9 @@ _RULES: dict[str, Callable[..., None]] = {
         f"tinytrain.{name}": _elementwise
         for name in ("add", "sub", "mul", "div", "scale", "shift", "exp", "log", "relu", "clamp")
     },
+    "tinytrain.quantize": _elementwise,
+    "tinytrain.dequantize": _elementwise,
+    "tinytrain.requantize": _elementwise,
     "tinytrain.softmax": _elementwise,
     "tinytrain.log_softmax": _elementwise,
     "tinytrain.bias_add": _bias_add,

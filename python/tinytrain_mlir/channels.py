@@ -13,14 +13,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 
-from .axes import Axis, parameter_axes
+from . import ir
+from .axes import Axis, parameter_axes, value_axes
 from .config import Largest, NeedsGrad, Selection, SparseUpdate, UpdatePolicy
 from .errors import ConfigError
 from .frontends.graph_builder import Array
 from .graph import Graph, Parameter
+from .quantization import Quantization
 
 
 def arrange(
@@ -144,7 +147,8 @@ def _permute(
     largest: Sequence[str],
 ) -> Graph:
     """The graph with the wanted channels first."""
-    axes = parameter_axes(graph)
+    values = value_axes(graph)
+    axes = parameter_axes(graph, values)
     wishes: dict[Axis, list[tuple[Set[int], str]]] = defaultdict(list)
     scores: dict[Axis, list[Array]] = defaultdict(list)
     ties: dict[Axis, list[int]] = {}
@@ -178,8 +182,52 @@ def _permute(
         orders[axis] = np.lexsort((np.array(ties.get(axis, range(axis.size))), -score, rank))
     return replace(
         graph,
+        module=_reorder_scales(graph.module, values, orders),
         parameters={n: _reorder(p, axes[n], orders) for n, p in graph.parameters.items()},
     )
+
+
+def _block(module: ir.Module) -> Any:
+    return cast(Any, module.body.operations[0]).regions[0].blocks[0]
+
+
+def _values(module: ir.Module) -> list[Any]:
+    """Arguments and results in the order of the text."""
+    block = _block(module)
+    return [*block.arguments, *(r for op in block.operations for r in op.operation.results)]
+
+
+def _reorder_scales(
+    module: ir.Module, axes: Mapping[Any, Sequence[Axis]], orders: Mapping[Axis, Array]
+) -> ir.Module:
+    """The module with the scales of quantized types in the order of the channels they belong to."""
+    kinds = [Quantization.parse(str(value.type)) for value in _values(module)]
+    if all(kind is None or kind.axis is None for kind in kinds):
+        return module
+    with module.context, ir.Location.unknown():
+        result = ir.Module.create()
+        result.body.append(module.body.operations[0].operation.clone())
+        for old, new, kind in zip(_values(module), _values(result), kinds, strict=True):
+            if kind is not None and kind.axis is not None:
+                element = ir.Type.parse(kind.take(_order(axes[old][kind.axis], orders)).text)
+                shape = ir.RankedTensorType(old.type).shape
+                new.set_type(ir.RankedTensorType.get(shape, element))
+        function = cast(Any, result.body.operations[0])
+        inputs = [argument.type for argument in _block(result).arguments]
+        type_ = ir.FunctionType.get(inputs, function.type.results)
+        function.attributes["function_type"] = ir.TypeAttr.get(type_)
+        result.operation.verify()
+    return result
+
+
+def _order(axis: Axis, orders: Mapping[Axis, Array]) -> Array:
+    """The new order of a dimension's entries."""
+    factors = axis.factors()
+    index = np.arange(axis.size).reshape([factor.size for factor in factors])
+    for i, factor in enumerate(factors):
+        if factor in orders:
+            index = index.take(orders[factor], i)
+    return index.ravel()
 
 
 def _prefixes(factors: Sequence[Axis], positions: Set[int]) -> list[tuple[Axis, Set[int]]] | None:
@@ -208,13 +256,9 @@ def _prefixes(factors: Sequence[Axis], positions: Set[int]) -> list[tuple[Axis, 
 def _reorder(parameter: Parameter, axes: Sequence[Axis], orders: Mapping[Axis, Array]) -> Parameter:
     array, layout_order = parameter.array, []
     for d, axis in enumerate(axes):
-        factors = axis.factors()
-        index = np.arange(axis.size).reshape([factor.size for factor in factors])
-        for i, factor in enumerate(factors):
-            if factor in orders:
-                index = index.take(orders[factor], i)
-        layout_order.append(index.ravel().tolist())
-        array = array.take(index.ravel(), d)
+        index = _order(axis, orders)
+        layout_order.append(index.tolist())
+        array = array.take(index, d)
     layout = parameter.layout.reorder(layout_order)
     if layout == parameter.layout:
         return parameter

@@ -27,7 +27,8 @@ class Largest:
     """Rule of a `SparseUpdate`: trains the given fraction of channels, those of the largest magnitude.
 
     The magnitude of a channel is its L1 norm: the sum of absolute values of all weights that read
-    it, as they are compiled, with batch norms folded in. The compiler permutes the layers that
+    it, as they are compiled, with batch norms folded in; of int8 weights, of the stored integers. The
+    compiler permutes the layers that
     produce and consume the channels so that the chosen ones are contiguous. Where several
     parameters share the channels, as in a residual stream, they take the leading ones of a common
     order: first those that lists and fractions of other parameters take, then by the sum of

@@ -21,7 +21,7 @@ from training import train_both
 
 import tinytrain_mlir as tt
 from tinytrain_mlir.api import import_model
-from tinytrain_mlir.axes import Axis, parameter_axes, tie
+from tinytrain_mlir.axes import Axis, parameter_axes, tie, value_axes
 from tinytrain_mlir.channels import _reorder
 from tinytrain_mlir.errors import CheckpointError, ConfigError
 from tinytrain_mlir.frontends.graph_builder import Array, ParamLayout
@@ -272,7 +272,7 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], set[str]]] = {
 
 def shuffled(graph: Graph, order: Callable[[Array], Array]) -> tuple[Graph, set[str]]:
     """Every axis that has no fixed order in another one; names of the parameters that changed."""
-    axes = parameter_axes(graph)
+    axes = parameter_axes(graph, value_axes(graph))
     factors = {f: None for dims in axes.values() for axis in dims for f in axis.factors()}
     orders = {f: order(np.arange(f.size)) for f in factors if f.fixed_by is None}
     parameters = {n: _reorder(p, axes[n], orders) for n, p in graph.parameters.items()}

@@ -531,3 +531,27 @@ def test_memory_passes_change_nothing(target: str) -> None:
     assert all((wanted[name] != start[name]).any() for name in ("6.weight", "7.weight", "8.weight"))
     for name, value in wanted.items():
         assert_close(got[name], value, name)
+
+
+def test_the_largest_channels_take_their_scales_along() -> None:
+    """Of a depthwise and a dense weight in the middle of a network."""
+    layers = Layers(generator(2), (1, 8, 8, 4))
+    layers.block(16, 4)
+    layers.block(16, 4)
+    layers.head(3)
+    graph = layers.finish()
+    update = tt.SparseUpdate({"4.weight": tt.Largest(0.5), "5.weight": [1, 6, 9], "fc.*": True})
+    x = image(layers.random, graph)
+    plain = tt.compile(graph, loss=None)
+    permuted = tt.compile(graph, update=update)
+    assert permuted.graph.parameters["4.weight"].layout.order
+    with plain.load() as wanted, permuted.load() as got:
+        assert_same(got.infer(x), wanted.infer(x), "infer")
+        for name, value in wanted.parameters().items():
+            np.testing.assert_array_equal(got.parameters()[name], value, name)
+        got.step(x, np.array([1]))
+        after = got.parameters()
+        changed = np.nonzero(
+            (after["5.weight"] != wanted.parameters()["5.weight"]).any(axis=(0, 1, 2))
+        )[0]
+        assert set(changed) <= {1, 6, 9}
