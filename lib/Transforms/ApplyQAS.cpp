@@ -38,8 +38,8 @@ struct ApplyQAS : tinytrain::impl::ApplyQASBase<ApplyQAS> {
 private:
   /// `gradient`, which may cover leading channels only, times s^-2.
   static Value scale(Value gradient, quant::QuantizedType type) {
-    SmallVector<float> factors =
-        llvm::map_to_vector(scalesOf(type), [](double s) { return float(std::min(1.0 / (s * s), 1e38)); });
+    SmallVector<float> factors = llvm::map_to_vector(
+        scalesOf(type), [](double s) { return float(std::min(1.0 / (s * s), 1e38)); });
     Location loc = gradient.getLoc();
     OpBuilder b(gradient.getContext());
     b.setInsertionPointAfterValue(gradient);
