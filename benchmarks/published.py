@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 import tinytrain_mlir as tt
+from tinytrain_mlir.frontends.graph_builder import Array
+from tinytrain_mlir.quantization import Quantization
 
 NETWORKS = ("mbv2-w0.35", "mcunet-5fps", "proxyless-w0.3")
 
@@ -43,7 +45,14 @@ def load(network: str, num_classes: int = 10, *, dequantize: bool = True) -> tt.
     return tt.load_tte(*files, num_classes=num_classes, dequantize=dequantize)
 
 
-def images(count: int, size: int = 128) -> tuple[Any, Any]:
+def as_input(pixels: Array, size: Sequence[int], quantization: Quantization) -> Array:
+    """Images [N, height, width, 3], 0 to 255, as an int8 network takes them: -1 to 1, resized."""
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    x = torch.nn.functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
+    return quantization.quantize((2 * x - 1).numpy())
+
+
+def images(count: int, size: int = 128) -> tuple[Array, Array]:
     """The first images of CIFAR-10, as the int8 networks take them, and their classes.
 
     Returns:
@@ -51,10 +60,7 @@ def images(count: int, size: int = 128) -> tuple[Any, Any]:
     """
     with np.load(CIFAR10) as data:
         pixels, classes = data["train_images"][:count], data["train_labels"][:count]
-    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-    x = torch.nn.functional.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
-    x = ((x * 2 - 1) / (2 / 255)).round().clamp(-128, 127)
-    return x.to(torch.int8).numpy(), classes.astype(np.int32)
+    return as_input(pixels, (size, size), Quantization((2 / 255,))), classes.astype(np.int32)
 
 
 def schemes(network: str) -> dict[str, tt.config.TteScheme]:

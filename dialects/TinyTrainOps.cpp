@@ -15,52 +15,6 @@ bool tinytrain::haveSameShapes(TypeRange lhs, TypeRange rhs) {
          });
 }
 
-//===----------------------------------------------------------------------===//
-// Quantized types
-//===----------------------------------------------------------------------===//
-
-SmallVector<double> tinytrain::scalesOf(quant::QuantizedType type) {
-  if (auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(type))
-    return llvm::to_vector(perAxis.getScales());
-  return {cast<quant::UniformQuantizedType>(type).getScale()};
-}
-
-int64_t tinytrain::zeroPointOf(quant::QuantizedType type) {
-  if (auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(type))
-    return perAxis.getZeroPoints().front();
-  return cast<quant::UniformQuantizedType>(type).getZeroPoint();
-}
-
-std::optional<int64_t> tinytrain::quantizedAxis(quant::QuantizedType type) {
-  if (auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(type))
-    return perAxis.getQuantizedDimension();
-  return std::nullopt;
-}
-
-RankedTensorType tinytrain::storageType(Type type) {
-  auto tensor = cast<RankedTensorType>(type);
-  auto quantized = quantizedElement(tensor);
-  return quantized ? tensor.clone(quantized.getStorageType()) : tensor;
-}
-
-RankedTensorType tinytrain::gradientType(Type type) {
-  return cast<RankedTensorType>(type).clone(Float32Type::get(type.getContext()));
-}
-
-RankedTensorType tinytrain::sliceType(Type type, int64_t dim, int64_t first, int64_t size) {
-  auto tensor = cast<RankedTensorType>(type);
-  SmallVector<int64_t> shape(tensor.getShape());
-  shape[dim] = size;
-  Type element = tensor.getElementType();
-  auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(element);
-  if (perAxis && perAxis.getQuantizedDimension() == dim)
-    element = quant::UniformQuantizedPerAxisType::get(
-        perAxis.getFlags(), perAxis.getStorageType(), perAxis.getExpressedType(),
-        perAxis.getScales().slice(first, size), perAxis.getZeroPoints().slice(first, size),
-        perAxis.getQuantizedDimension(), perAxis.getStorageTypeMin(), perAxis.getStorageTypeMax());
-  return RankedTensorType::get(shape, element);
-}
-
 /// A type of int32 sums with these scales, along `axis` if there are several.
 static Type accumulatorType(MLIRContext *context, ArrayRef<double> scales, int64_t axis) {
   Type i32 = IntegerType::get(context, 32), f32 = Float32Type::get(context);
@@ -449,58 +403,6 @@ INFER(ChannelScaleOp) {
   return success();
 }
 
-/// What the arithmetic needs of a quantized value: signed storage, one zero point.
-static LogicalResult verifyStorage(Operation *op, Value value, unsigned maxBits) {
-  quant::QuantizedType type = quantizedElement(value);
-  bool known = isa<quant::UniformQuantizedType, quant::UniformQuantizedPerAxisType>(type);
-  unsigned bits = type.getStorageType().getIntOrFloatBitWidth();
-  if (!known || !type.isSigned() || (bits != 8 && bits != 32) || bits > maxBits)
-    return op->emitOpError() << "expects signed storage of 8 "
-                             << (maxBits == 32 ? "or 32 bit" : "bit") << ", uniform, got "
-                             << value.getType();
-  auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(type);
-  if (!perAxis)
-    return success();
-  int64_t axis = perAxis.getQuantizedDimension();
-  ArrayRef<int64_t> shape = shapeOf(value);
-  if (axis >= int64_t(shape.size()) || shape[axis] != int64_t(perAxis.getScales().size()) ||
-      !llvm::all_equal(perAxis.getZeroPoints()))
-    return op->emitOpError() << "expects one scale per index of dimension " << axis
-                             << " and one zero point for all, got " << value.getType();
-  return success();
-}
-
-LogicalResult QuantizeOp::verify() { return verifyStorage(*this, getOutput(), 8); }
-LogicalResult DequantizeOp::verify() { return verifyStorage(*this, getInput(), 32); }
-
-LogicalResult RequantizeOp::verify() {
-  if (failed(verifyStorage(*this, getInput(), 32)) || failed(verifyStorage(*this, getOutput(), 8)))
-    return failure();
-  int64_t last = shapeOf(getInput()).size() - 1;
-  std::optional<int64_t> axis = quantizedAxis(quantizedElement(getInput()));
-  if (shapeOf(getInput()) != shapeOf(getOutput()))
-    return emitOpError() << "expects operand and result of one shape, got " << getInput().getType()
-                         << " and " << getOutput().getType();
-  if ((axis && *axis != last) || quantizedAxis(quantizedElement(getOutput())))
-    return emitOpError() << "expects scales along the last dimension of its input, and one of its "
-                            "result, got "
-                         << getInput().getType() << " and " << getOutput().getType();
-  return success();
-}
-
-SmallVector<float> RequantizeOp::computeMultipliers() {
-  double output = scalesOf(quantizedElement(getOutput()))[0];
-  return llvm::map_to_vector(scalesOf(quantizedElement(getInput())),
-                             [&](double scale) { return float(scale / output); });
-}
-
-LogicalResult SGDUpdateOp::verify() {
-  if (!quantizedElement(getParam()) == !getRandom())
-    return success();
-  return emitOpError() << "expects the state of the random generator for a quantized parameter, "
-                          "and for no other";
-}
-
 LogicalResult ClampOp::verify() { return verifyInterval(*this); }
 
 #define INFER_POOL(Op, name, element)                                                              \
@@ -688,61 +590,6 @@ INFER(MSEOp) {
     return failure();
   types.push_back(tensorLike(adaptor.getPrediction(), {}));
   return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Kernel
-//===----------------------------------------------------------------------===//
-
-/// The tensor type a kernel's region sees of an operand.
-static Type tensorTypeOf(Type type) {
-  auto shaped = cast<ShapedType>(type);
-  return RankedTensorType::get(shaped.getShape(), shaped.getElementType());
-}
-
-LogicalResult KernelOp::verify() {
-  Block *block = getKernelBlock();
-  if (block->getNumArguments() != getNumOperands())
-    return emitOpError() << "expects one region argument per operand, got "
-                         << block->getNumArguments() << " for " << getNumOperands();
-  for (auto [arg, operand] : llvm::zip(block->getArguments(), getOperands()))
-    if (arg.getType() != tensorTypeOf(operand.getType()))
-      return emitOpError() << "region argument #" << arg.getArgNumber() << " has type "
-                           << arg.getType() << " where its operand has " << operand.getType();
-  auto yield = dyn_cast<YieldOp>(block->getTerminator());
-  if (!yield)
-    return emitOpError() << "expects its region to end in tinytrain.yield";
-  bool bufferized = llvm::any_of(getInits(), [](Value v) { return isa<MemRefType>(v.getType()); });
-  if (!getInits().empty()) {
-    if (getInits().size() != yield.getNumOperands())
-      return emitOpError() << "expects one init per yielded value";
-    for (auto [init, value] : llvm::zip(getInits(), yield.getResults()))
-      if (tensorTypeOf(init.getType()) != value.getType())
-        return emitOpError() << "yields " << value.getType() << " into an init of type "
-                             << init.getType();
-  }
-  if (bufferized)
-    return getNumResults() == 0 ? success()
-                                : emitOpError() << "on memrefs writes its inits and has no results";
-  if (yield.getOperandTypes() != getResultTypes())
-    return emitOpError() << "yields types that differ from its result types";
-  return success();
-}
-
-void KernelOp::getEffects(
-    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
-  for (OpOperand &operand : getOperation()->getOpOperands()) {
-    if (!isa<MemRefType>(operand.get().getType()))
-      continue;
-    unsigned i = operand.getOperandNumber();
-    bool isInit = i >= getInputs().size();
-    // While a kernel is built it has no body yet.
-    bool isRead = getBody().empty() || !getKernelBlock()->getArgument(i).use_empty();
-    if (!isInit || isRead)
-      effects.emplace_back(MemoryEffects::Read::get(), &operand);
-    if (isInit)
-      effects.emplace_back(MemoryEffects::Write::get(), &operand);
-  }
 }
 
 #include "dialects/TinyTrainInterfaces.cpp.inc"

@@ -33,6 +33,13 @@ Value unary(Op, OpBuilder &b, Location loc, ValueRange args) {
   return MathOp::create(b, loc, args[0]);
 }
 
+/// Floats, or int32 sums.
+Value biasAdd(BiasAddOp, OpBuilder &b, Location loc, ValueRange args) {
+  if (args[0].getType().isInteger())
+    return arith::AddIOp::create(b, loc, args[0], args[1]);
+  return arith::AddFOp::create(b, loc, args[0], args[1]);
+}
+
 Value constantLike(OpBuilder &b, Location loc, const APFloat &value) {
   return floatConstant(b, loc, value.convertToFloat());
 }
@@ -55,16 +62,24 @@ Value clamp(ClampOp op, OpBuilder &b, Location loc, ValueRange args) {
   return value;
 }
 
-/// Calls `visit` with each condition for `x` to lie inside the interval of a clamp.
+/// Calls `visit` with each condition for `x`, a float or a stored integer, to lie inside the
+/// interval of a clamp.
 template <typename Op>
 void forEachBound(Op op, OpBuilder &b, Location loc, Value x, function_ref<void(Value)> visit) {
-  auto compare = [&](arith::CmpFPredicate predicate, const APFloat &bound) {
-    if (!bound.isInfinity())
-      visit(arith::CmpFOp::create(b, loc, predicate, x, constantLike(b, loc, bound)));
+  auto compare = [&](arith::CmpFPredicate real, arith::CmpIPredicate integer,
+                     const APFloat &bound) {
+    if (bound.isInfinity())
+      return;
+    if (!x.getType().isInteger())
+      return visit(arith::CmpFOp::create(b, loc, real, x, constantLike(b, loc, bound)));
+    auto value = b.getIntegerAttr(x.getType(), int64_t(bound.convertToFloat()));
+    visit(arith::CmpIOp::create(b, loc, integer, x, arith::ConstantOp::create(b, loc, value)));
   };
   bool inclusive = op.getInclusive();
-  compare(inclusive ? arith::CmpFPredicate::OGE : arith::CmpFPredicate::OGT, op.getMin());
-  compare(inclusive ? arith::CmpFPredicate::OLE : arith::CmpFPredicate::OLT, op.getMax());
+  compare(inclusive ? arith::CmpFPredicate::OGE : arith::CmpFPredicate::OGT,
+          inclusive ? arith::CmpIPredicate::sge : arith::CmpIPredicate::sgt, op.getMin());
+  compare(inclusive ? arith::CmpFPredicate::OLE : arith::CmpFPredicate::OLT,
+          inclusive ? arith::CmpIPredicate::sle : arith::CmpIPredicate::slt, op.getMax());
 }
 
 Value clampGrad(ClampGradOp op, OpBuilder &b, Location loc, ValueRange args) {
@@ -79,23 +94,37 @@ Value integerConstant(OpBuilder &b, Location loc, int64_t value) {
   return arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(value));
 }
 
+/// Loop dimensions: byte, channel, bit.
 struct LowerClampMask : OpRewritePattern<ClampMaskOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ClampMaskOp op, PatternRewriter &b) const override {
-    b.replaceOp(
-        op, packBits(b, op.getLoc(), op.getInput(), op.getType(),
-                     [&](OpBuilder &nested, Location l, Value x) {
-                       Value inside;
-                       forEachBound(op, nested, l, x, [&](Value condition) {
-                         inside =
-                             inside
-                                 ? arith::AndIOp::create(nested, l, inside, condition).getResult()
-                                 : condition;
-                       });
-                       if (!inside)
-                         inside = arith::ConstantOp::create(nested, l, nested.getBoolAttr(true));
-                       return inside;
-                     }));
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getType()),
+         xType = cast<RankedTensorType>(op.getInput().getType());
+    Value x =
+        padTensor(b, loc, op.getInput(), {0, 0}, {type.getDimSize(0) * 8 - xType.getDimSize(0), 0},
+                  cast<TypedAttr>(b.getZeroAttr(xType.getElementType())));
+    // The extent of the bits follows from no operand: a shape-only one says it.
+    Value bits = emptyTensor(b, loc, RankedTensorType::get({8}, type.getElementType()));
+    AffineExpr byte = b.getAffineDimExpr(0), channel = b.getAffineDimExpr(1),
+               bit = b.getAffineDimExpr(2);
+    Value init = filledTensor(b, loc, type, b.getI8IntegerAttr(0));
+    auto body = [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
+      Value inside;
+      forEachBound(op, nested, l, args[0], [&](Value condition) {
+        inside =
+            inside ? arith::AndIOp::create(nested, l, inside, condition).getResult() : condition;
+      });
+      if (!inside)
+        inside = arith::ConstantOp::create(nested, l, nested.getBoolAttr(true));
+      Value one = arith::ExtUIOp::create(nested, l, nested.getI8Type(), inside);
+      Value position = arith::IndexCastOp::create(nested, l, nested.getI8Type(),
+                                                  linalg::IndexOp::create(nested, l, 2));
+      Value shifted = arith::ShLIOp::create(nested, l, one, position);
+      return arith::AddIOp::create(nested, l, args[2], shifted);
+    };
+    b.replaceOp(op, generic(b, loc, {x, bits}, init, 3,
+                            {{byte * 8 + bit, channel}, {bit}, {byte, channel}}, {2}, body));
     return success();
   }
 };
@@ -222,15 +251,15 @@ struct LowerMomentumUpdate : OpRewritePattern<MomentumUpdateOp> {
 } // namespace
 
 void tinytrain::populateElementwiseToLinalg(RewritePatternSet &patterns) {
-  patterns.add<LowerElementwise<AddOp, binary<AddOp, arith::AddFOp>>,
-               LowerElementwise<BiasAddOp, binary<BiasAddOp, arith::AddFOp>>,
-               LowerElementwise<SubOp, binary<SubOp, arith::SubFOp>>,
-               LowerElementwise<MulOp, binary<MulOp, arith::MulFOp>>,
-               LowerElementwise<DivOp, binary<DivOp, arith::DivFOp>>,
-               LowerElementwise<ExpOp, unary<ExpOp, math::ExpOp>>,
-               LowerElementwise<LogOp, unary<LogOp, math::LogOp>>, LowerElementwise<ScaleOp, scale>,
-               LowerElementwise<ShiftOp, shift>, LowerElementwise<ReluOp, relu>,
-               LowerElementwise<ClampOp, clamp>, LowerElementwise<ClampGradOp, clampGrad>,
-               LowerClampMask, LowerMaskGrad, LowerSGDUpdate, LowerChannelScale, LowerNextRandom,
-               LowerMomentumUpdate>(patterns.getContext());
+  patterns.add<
+      LowerElementwise<AddOp, binary<AddOp, arith::AddFOp>>, LowerElementwise<BiasAddOp, biasAdd>,
+      LowerElementwise<SubOp, binary<SubOp, arith::SubFOp>>,
+      LowerElementwise<MulOp, binary<MulOp, arith::MulFOp>>,
+      LowerElementwise<DivOp, binary<DivOp, arith::DivFOp>>,
+      LowerElementwise<ExpOp, unary<ExpOp, math::ExpOp>>,
+      LowerElementwise<LogOp, unary<LogOp, math::LogOp>>, LowerElementwise<ScaleOp, scale>,
+      LowerElementwise<ShiftOp, shift>, LowerElementwise<ReluOp, relu>,
+      LowerElementwise<ClampOp, clamp>, LowerElementwise<ClampGradOp, clampGrad>, LowerClampMask,
+      LowerMaskGrad, LowerSGDUpdate, LowerChannelScale, LowerNextRandom, LowerMomentumUpdate>(
+      patterns.getContext());
 }

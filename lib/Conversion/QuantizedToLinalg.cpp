@@ -70,15 +70,20 @@ Value requantized(OpBuilder &b, Location loc, Value acc, Value factor, quant::Qu
 }
 
 /// An elementwise op on stored integers whose floating-point operations are not rearranged.
-Value exactElementwise(PatternRewriter &b, Operation *op, ValueRange inputs, ScalarBody body) {
-  Location loc = op->getLoc();
+Value exact(OpBuilder &b, Location loc, RankedTensorType type, ValueRange inputs, ScalarBody body) {
   SmallVector<Value> operands;
   for (Value input : inputs)
     operands.push_back(stored(b, loc, input));
-  Type type = op->getResult(0).getType();
-  Value result = elementwise(b, loc, storageType(type), operands, body);
+  Value result = elementwise(b, loc, type, operands, body);
   result.getDefiningOp()->setAttr(kExact, b.getUnitAttr());
-  return withType(b, loc, result, type);
+  return result;
+}
+
+/// The same of the type of an op's result.
+Value exactElementwise(OpBuilder &b, Operation *op, ValueRange inputs, ScalarBody body) {
+  Type type = op->getResult(0).getType();
+  Location loc = op->getLoc();
+  return withType(b, loc, exact(b, loc, storageType(type), inputs, body), type);
 }
 
 struct LowerQuantize : OpRewritePattern<QuantizeOp> {
@@ -167,19 +172,8 @@ struct LowerQuantizedAdd : OpRewritePattern<AddOp> {
   }
 };
 
-struct LowerQuantizedBiasAdd : OpRewritePattern<BiasAddOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(BiasAddOp op, PatternRewriter &b) const override {
-    b.replaceOp(op, exactElementwise(b, op, op->getOperands(),
-                                     [](OpBuilder &n, Location l, ValueRange args) -> Value {
-                                       return arith::AddIOp::create(n, l, args[0], args[1]);
-                                     }));
-    return success();
-  }
-};
-
 /// Requantizes the int32 sums of `count` terms each.
-Value meanOf(PatternRewriter &b, Operation *op, Value sums, int64_t count) {
+Value meanOf(OpBuilder &b, Operation *op, Value sums, int64_t count) {
   quant::QuantizedType from = quantizedElement(op->getOperand(0)),
                        to = quantizedElement(op->getResult(0));
   float factor = scalesOf(from)[0] / (scalesOf(to)[0] * count);
@@ -194,15 +188,10 @@ struct LowerQuantizedGlobalAvgPool : OpRewritePattern<GlobalAvgPoolOp> {
     Location loc = op.getLoc();
     Value x = stored(b, loc, op.getInput());
     int64_t zero = zeroPointOf(quantizedElement(op.getInput()));
-    SmallVector<AffineExpr> d;
-    for (unsigned i = 0; i < 4; ++i)
-      d.push_back(b.getAffineDimExpr(i));
-    auto type = RankedTensorType::get(op.getType().getShape(), b.getI32Type());
-    Value sums =
-        generic(b, loc, x, filledTensor(b, loc, type, b.getI32IntegerAttr(0)), 4, {d, {d[0], d[3]}},
-                {1, 2}, [&](OpBuilder &n, Location l, ValueRange args) -> Value {
-                  return arith::AddIOp::create(n, l, args[1], widened(n, l, args[0], zero));
-                });
+    Value sums = reduce(b, loc, x, {1, 2}, b.getI32IntegerAttr(0),
+                        [&](OpBuilder &n, Location l, ValueRange args) -> Value {
+                          return arith::AddIOp::create(n, l, args[1], widened(n, l, args[0], zero));
+                        });
     b.replaceOp(op, meanOf(b, op, sums, typeOf(x).getDimSize(1) * typeOf(x).getDimSize(2)));
     return success();
   }
@@ -236,45 +225,6 @@ struct LowerQuantizedAvgPool : OpRewritePattern<AvgPoolOp> {
   }
 };
 
-/// Stored integers lie strictly inside the interval, or inside with its ends.
-Value isInside(OpBuilder &b, Location loc, Value x, const APFloat &min, const APFloat &max,
-               bool inclusive) {
-  auto compare = [&](arith::CmpIPredicate predicate, const APFloat &bound) -> Value {
-    Value constant = arith::ConstantOp::create(
-        b, loc, b.getIntegerAttr(x.getType(), int64_t(bound.convertToFloat())));
-    return arith::CmpIOp::create(b, loc, predicate, x, constant);
-  };
-  Value above = compare(inclusive ? arith::CmpIPredicate::sge : arith::CmpIPredicate::sgt, min);
-  Value below = compare(inclusive ? arith::CmpIPredicate::sle : arith::CmpIPredicate::slt, max);
-  return arith::AndIOp::create(b, loc, above, below);
-}
-
-struct LowerQuantizedClampGrad : OpRewritePattern<ClampGradOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(ClampGradOp op, PatternRewriter &b) const override {
-    b.replaceOp(op, exactElementwise(b, op, op->getOperands(),
-                                     [&](OpBuilder &n, Location l, ValueRange args) -> Value {
-                                       Value inside = isInside(n, l, args[1], op.getMin(),
-                                                               op.getMax(), op.getInclusive());
-                                       return arith::SelectOp::create(n, l, inside, args[0],
-                                                                      floatConstant(n, l, 0));
-                                     }));
-    return success();
-  }
-};
-
-struct LowerQuantizedClampMask : OpRewritePattern<ClampMaskOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(ClampMaskOp op, PatternRewriter &b) const override {
-    Value x = stored(b, op.getLoc(), op.getInput());
-    b.replaceOp(
-        op, packBits(b, op.getLoc(), x, op.getType(), [&](OpBuilder &n, Location l, Value element) {
-          return isInside(n, l, element, op.getMin(), op.getMax(), op.getInclusive());
-        }));
-    return success();
-  }
-};
-
 /// A number from (-0.5, 0.5) per element; see `sgd_update`.
 Value uniform(OpBuilder &b, Location loc, Value state, int64_t stream, ArrayRef<int64_t> shape) {
   auto constant = [&](uint32_t v) { return intConstant(b, loc, int32_t(v)); };
@@ -296,7 +246,7 @@ Value uniform(OpBuilder &b, Location loc, Value state, int64_t stream, ArrayRef<
   mix(16, 0x7FEB352Du);
   mix(15, 0x846CA68Bu);
   mix(16, 0);
-  // 23 bits between 1 and 2.
+  // 23 bits behind the point, and half a unit.
   Value mantissa = arith::ShRUIOp::create(b, loc, h, intConstant(b, loc, 9));
   Value unit = arith::SIToFPOp::create(b, loc, b.getF32Type(), mantissa);
   unit = arith::MulFOp::create(b, loc, unit, floatConstant(b, loc, 0x1p-23));
@@ -323,12 +273,11 @@ struct LowerQuantizedUpdate : OpRewritePattern<SGDUpdateOp> {
     Location loc = op.getLoc();
     ArrayRef<int64_t> shape = typeOf(op.getGrad()).getShape();
     Value whole = stored(b, loc, op.getParam()), part = leadingPart(b, loc, whole, shape);
-    Value updated = elementwise(b, loc, typeOf(part),
-                                {part, op.getGrad(), op.getLearningRate(), op.getRandom()},
-                                [&](OpBuilder &n, Location l, ValueRange args) {
-                                  return updatedElement(op, n, l, args, shape);
-                                });
-    updated.getDefiningOp()->setAttr(kExact, b.getUnitAttr());
+    Value updated =
+        exact(b, loc, typeOf(part), {part, op.getGrad(), op.getLearningRate(), op.getRandom()},
+              [&](OpBuilder &n, Location l, ValueRange args) {
+                return updatedElement(op, n, l, args, shape);
+              });
     updated = withLeadingPart(b, loc, whole, updated);
     b.replaceOp(op, withType(b, loc, updated, op.getType()));
     return success();
@@ -362,11 +311,11 @@ struct LowerRoundMaster : OpRewritePattern<RoundMasterOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(RoundMasterOp op, PatternRewriter &b) const override {
     Location loc = op.getLoc();
-    Value whole = stored(b, loc, op.getParam()), master = stored(b, loc, op.getMaster());
+    Value whole = stored(b, loc, op.getParam()), master = op.getMaster();
     quant::QuantizedType type = quantizedElement(op.getParam());
     auto partType = RankedTensorType::get(typeOf(master).getShape(), type.getStorageType());
-    Value rounded = elementwise(
-        b, loc, partType, master, [&](OpBuilder &n, Location l, ValueRange args) -> Value {
+    Value rounded =
+        exact(b, loc, partType, master, [&](OpBuilder &n, Location l, ValueRange args) -> Value {
           if (!args[0].getType().isInteger())
             return saturated(n, l, addMagic(n, l, args[0]), type);
           Value wide = arith::ExtSIOp::create(n, l, n.getI32Type(), args[0]);
@@ -375,7 +324,6 @@ struct LowerRoundMaster : OpRewritePattern<RoundMasterOp> {
           wide = clampInt(n, l, wide, type.getStorageTypeMin(), type.getStorageTypeMax());
           return arith::TruncIOp::create(n, l, type.getStorageType(), wide);
         });
-    rounded.getDefiningOp()->setAttr(kExact, b.getUnitAttr());
     b.replaceOp(op, withType(b, loc, withLeadingPart(b, loc, whole, rounded), op.getType()));
     return success();
   }
@@ -387,19 +335,12 @@ struct LowerGradientScale : OpRewritePattern<GradientScaleOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(GradientScaleOp op, PatternRewriter &b) const override {
     Location loc = op.getLoc();
-    SmallVector<AffineExpr> d;
-    SmallVector<unsigned> all;
-    for (unsigned i = 0; i < typeOf(op.getInput()).getRank(); ++i) {
-      d.push_back(b.getAffineDimExpr(i));
-      all.push_back(i);
-    }
-    auto type = cast<RankedTensorType>(op.getType());
-    Value start = filledTensor(b, loc, type, b.getF32FloatAttr(kSmallestGradient));
-    Value largest = generic(b, loc, op.getInput(), start, d.size(), {d, {}}, all,
-                            [](OpBuilder &n, Location l, ValueRange args) {
-                              Value magnitude = math::AbsFOp::create(n, l, args[0]);
-                              return atLeast(n, l, args[1], magnitude);
-                            });
+    auto all = llvm::to_vector(llvm::seq<int64_t>(0, typeOf(op.getInput()).getRank()));
+    Value largest = reduce(b, loc, op.getInput(), all, b.getF32FloatAttr(kSmallestGradient),
+                           [](OpBuilder &n, Location l, ValueRange args) {
+                             Value magnitude = math::AbsFOp::create(n, l, args[0]);
+                             return atLeast(n, l, args[1], magnitude);
+                           });
     b.replaceOp(
         op,
         exactElementwise(b, op, largest, [](OpBuilder &n, Location l, ValueRange args) -> Value {
@@ -436,36 +377,12 @@ struct LowerDequantizeGradient : OpRewritePattern<DequantizeGradientOp> {
   }
 };
 
-/// The sum of int8 gradients.
-struct LowerIntegerSum : OpRewritePattern<ReduceSumOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(ReduceSumOp op, PatternRewriter &b) const override {
-    SmallVector<AffineExpr> in, out;
-    SmallVector<unsigned> reductions;
-    for (int64_t d = 0; d < typeOf(op.getInput()).getRank(); ++d) {
-      in.push_back(b.getAffineDimExpr(d));
-      if (llvm::is_contained(op.getDims(), d))
-        reductions.push_back(d);
-      else
-        out.push_back(in.back());
-    }
-    Value start = filledTensor(b, op.getLoc(), typeOf(op.getOutput()), b.getI32IntegerAttr(0));
-    b.replaceOp(op, generic(b, op.getLoc(), op.getInput(), start, in.size(), {in, out}, reductions,
-                            [](OpBuilder &n, Location l, ValueRange args) -> Value {
-                              return arith::AddIOp::create(n, l, args[1],
-                                                           widened(n, l, args[0], 0));
-                            }));
-    return success();
-  }
-};
-
 } // namespace
 
 void tinytrain::populateQuantizedToLinalg(RewritePatternSet &patterns) {
   patterns
       .add<LowerQuantize, LowerDequantize, LowerRequantize, LowerQuantizedAdd,
-           LowerQuantizedBiasAdd, LowerQuantizedGlobalAvgPool, LowerQuantizedAvgPool,
-           LowerQuantizedClampGrad, LowerQuantizedClampMask, LowerQuantizedUpdate, LowerRoundMaster,
-           LowerGradientScale, LowerQuantizeGradient, LowerDequantizeGradient, LowerIntegerSum>(
+           LowerQuantizedGlobalAvgPool, LowerQuantizedAvgPool, LowerQuantizedUpdate,
+           LowerRoundMaster, LowerGradientScale, LowerQuantizeGradient, LowerDequantizeGradient>(
           patterns.getContext());
 }

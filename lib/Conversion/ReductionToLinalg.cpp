@@ -15,38 +15,31 @@ using Exprs = SmallVector<AffineExpr>;
 
 RankedTensorType typeOf(Value v) { return cast<RankedTensorType>(v.getType()); }
 
-/// Reduces the dimensions `dims` of `x` with `body`, which takes the element and the accumulator.
-Value reduce(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> dims, double start,
-             ScalarBody body) {
-  RankedTensorType type = typeOf(x);
-  Exprs in, out;
-  SmallVector<int64_t> shape;
-  SmallVector<unsigned> reductions;
-  for (unsigned d = 0; d < type.getRank(); ++d) {
-    in.push_back(b.getAffineDimExpr(d));
-    if (llvm::is_contained(dims, int64_t(d))) {
-      reductions.push_back(d);
-      continue;
-    }
-    out.push_back(in.back());
-    shape.push_back(type.getDimSize(d));
-  }
-  Value init = filledTensor(b, loc, RankedTensorType::get(shape, type.getElementType()),
-                            b.getF32FloatAttr(start));
-  return generic(b, loc, x, init, type.getRank(), {in, out}, reductions, body);
+/// Reduces floats.
+Value reduceFloats(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> dims, double start,
+                   ScalarBody body) {
+  return reduce(b, loc, x, dims, b.getF32FloatAttr(start), body);
 }
 
+/// Sums of int8 are int32.
 Value sum(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> dims) {
-  return reduce(b, loc, x, dims, 0, [](OpBuilder &nested, Location l, ValueRange args) -> Value {
-    return arith::AddFOp::create(nested, l, args[1], args[0]);
-  });
+  if (typeOf(x).getElementType().isInteger())
+    return reduce(b, loc, x, dims, b.getI32IntegerAttr(0),
+                  [](OpBuilder &nested, Location l, ValueRange args) -> Value {
+                    Value wide = arith::ExtSIOp::create(nested, l, nested.getI32Type(), args[0]);
+                    return arith::AddIOp::create(nested, l, args[1], wide);
+                  });
+  return reduceFloats(b, loc, x, dims, 0,
+                      [](OpBuilder &nested, Location l, ValueRange args) -> Value {
+                        return arith::AddFOp::create(nested, l, args[1], args[0]);
+                      });
 }
 
 Value max(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> dims) {
-  return reduce(b, loc, x, dims, -std::numeric_limits<double>::infinity(),
-                [](OpBuilder &nested, Location l, ValueRange args) {
-                  return atLeast(nested, l, args[1], args[0]);
-                });
+  return reduceFloats(b, loc, x, dims, -std::numeric_limits<double>::infinity(),
+                      [](OpBuilder &nested, Location l, ValueRange args) {
+                        return atLeast(nested, l, args[1], args[0]);
+                      });
 }
 
 Value scaled(OpBuilder &b, Location loc, Value x, double factor) {

@@ -25,6 +25,8 @@ struct ConvertTinyTrainToLinalg
   void runOnOperation() override {
     if (getOperation().isExternal())
       return;
+    if (failed(checkQuantizedTypes()))
+      return signalPassFailure();
     // First what looks at scales; then nothing but stored integers is left.
     RewritePatternSet quantized(&getContext());
     populateContractionToLinalg(quantized);
@@ -60,17 +62,37 @@ private:
   static bool dependsOnScales(Operation *op) {
     if (isa<ContractionOpInterface, GradientScaleOp, QuantizeGradientOp, DequantizeGradientOp>(op))
       return true;
-    if (auto sum = dyn_cast<ReduceSumOp>(op))
-      return cast<ShapedType>(sum.getInput().getType()).getElementType().isInteger(8);
-    // These move or compare stored integers.
-    if (isa<ReshapeOp, SliceOp, ConcatOp, TransposeOp, MaxPoolOp, MaxPoolArgmaxOp, MomentumUpdateOp,
-            RowWindowOp, JoinRowsOp>(op))
+    // These move, compare or add stored integers.
+    if (isa<BiasAddOp, ClampGradOp, ClampMaskOp, ConcatOp, JoinRowsOp, MaxPoolArgmaxOp, MaxPoolOp,
+            MomentumUpdateOp, ReduceSumOp, ReshapeOp, RowWindowOp, SliceOp, TransposeOp>(op))
       return false;
     auto isQuantized = [](Type type) {
       return isa<ShapedType>(type) && quantizedElement(type) != nullptr;
     };
     return llvm::any_of(op->getOperandTypes(), isQuantized) ||
            llvm::any_of(op->getResultTypes(), isQuantized);
+  }
+
+  /// The arithmetic is that of signed integers with one zero point for all channels.
+  LogicalResult checkQuantizedTypes() {
+    WalkResult result = getOperation().walk([](Operation *op) {
+      for (Type type : llvm::concat<Type>(op->getOperandTypes(), op->getResultTypes())) {
+        auto tensor = dyn_cast<RankedTensorType>(type);
+        quant::QuantizedType element = tensor ? quantizedElement(tensor) : nullptr;
+        if (!element)
+          continue;
+        auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(element);
+        bool isKnown = perAxis ? llvm::all_equal(perAxis.getZeroPoints())
+                               : isa<quant::UniformQuantizedType>(element);
+        if (!isKnown || !element.isSigned()) {
+          op->emitOpError() << "cannot compute with " << element
+                            << ": quantize to signed integers with one zero point for all channels";
+          return WalkResult::interrupt();
+        }
+      }
+      return WalkResult::advance();
+    });
+    return failure(result.wasInterrupted());
   }
 
   /// Makes every quantized value one of stored integers.
@@ -184,26 +206,23 @@ Value tinytrain::withLeadingPart(OpBuilder &b, Location loc, Value x, Value part
                                        getAsIndexOpFoldResult(b.getContext(), shape), one);
 }
 
-/// Loop dimensions: byte, channel, bit.
-Value tinytrain::packBits(OpBuilder &b, Location loc, Value x, RankedTensorType type,
-                          function_ref<Value(OpBuilder &, Location, Value)> isSet) {
-  auto xType = cast<RankedTensorType>(x.getType());
-  Value padded = padTensor(b, loc, x, {0, 0}, {type.getDimSize(0) * 8 - xType.getDimSize(0), 0},
-                           cast<TypedAttr>(b.getZeroAttr(xType.getElementType())));
-  // The extent of the bits follows from no operand: a shape-only one says it.
-  Value bits = emptyTensor(b, loc, RankedTensorType::get({8}, type.getElementType()));
-  AffineExpr byte = b.getAffineDimExpr(0), channel = b.getAffineDimExpr(1),
-             bit = b.getAffineDimExpr(2);
-  Value init = filledTensor(b, loc, type, b.getI8IntegerAttr(0));
-  auto body = [&](OpBuilder &nested, Location l, ValueRange args) -> Value {
-    Value one = arith::ExtUIOp::create(nested, l, nested.getI8Type(), isSet(nested, l, args[0]));
-    Value position = arith::IndexCastOp::create(nested, l, nested.getI8Type(),
-                                                linalg::IndexOp::create(nested, l, 2));
-    Value shifted = arith::ShLIOp::create(nested, l, one, position);
-    return arith::AddIOp::create(nested, l, args[2], shifted);
-  };
-  return generic(b, loc, {padded, bits}, init, 3,
-                 {{byte * 8 + bit, channel}, {bit}, {byte, channel}}, {2}, body);
+Value tinytrain::reduce(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> dims,
+                        TypedAttr start, ScalarBody body) {
+  auto type = cast<RankedTensorType>(x.getType());
+  SmallVector<AffineExpr> in, out;
+  SmallVector<int64_t> shape;
+  SmallVector<unsigned> reductions;
+  for (unsigned d = 0; d < type.getRank(); ++d) {
+    in.push_back(b.getAffineDimExpr(d));
+    if (llvm::is_contained(dims, int64_t(d))) {
+      reductions.push_back(d);
+      continue;
+    }
+    out.push_back(in.back());
+    shape.push_back(type.getDimSize(d));
+  }
+  Value init = filledTensor(b, loc, RankedTensorType::get(shape, start.getType()), start);
+  return generic(b, loc, x, init, type.getRank(), {in, out}, reductions, body);
 }
 
 Value tinytrain::stored(OpBuilder &b, Location loc, Value x) {

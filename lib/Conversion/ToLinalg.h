@@ -73,6 +73,11 @@ struct Product {
   }
 };
 
+/// Reduces the dimensions `dims` of `x` from `start` on with `body`, which takes the element and
+/// the accumulator.
+mlir::Value reduce(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x,
+                   llvm::ArrayRef<int64_t> dims, mlir::TypedAttr start, ScalarBody body);
+
 /// Surrounds `x` with a constant where `low` or `high` is positive.
 mlir::Value padTensor(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x,
                       llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high,
@@ -84,11 +89,6 @@ mlir::Value leadingPart(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x,
 /// `x` with its leading part replaced.
 mlir::Value withLeadingPart(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x,
                             mlir::Value part);
-
-/// One bit per element of the matrix `x`, as `clamp_mask` packs them: `isSet` of the element.
-mlir::Value
-packBits(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::RankedTensorType type,
-         llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::Value)> isSet);
 
 mlir::Value floatConstant(mlir::OpBuilder &b, mlir::Location loc, double value);
 /// `a < b ? b : a`, which keeps a NaN in `a`.

@@ -93,3 +93,15 @@ ScheduleProblem tinytrain::describeSchedule(func::FuncOp func, ArrayRef<Operatio
   }
   return problem;
 }
+
+llvm::MapVector<Operation *, int64_t> tinytrain::profileInOrder(func::FuncOp func) {
+  SmallVector<Operation *> ops;
+  for (Operation &op : func.front().without_terminator())
+    ops.push_back(&op);
+  auto order = llvm::to_vector(llvm::seq<unsigned>(0, ops.size()));
+  SmallVector<int64_t> bytes = describeSchedule(func, ops, /*inPlace=*/true).profileOf(order);
+  llvm::MapVector<Operation *, int64_t> profile;
+  for (auto [op, size] : llvm::zip(ops, bytes))
+    profile[op] = size;
+  return profile;
+}

@@ -7,6 +7,8 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
+#include "llvm/ADT/MapVector.h"
+
 namespace tinytrain {
 
 /// The ops of a function on tensors as tasks, in the order of `ops`. Views, constants,
@@ -14,6 +16,9 @@ namespace tinytrain {
 /// it overwrites. With `inPlace` an elementwise result takes over an operand that dies.
 ScheduleProblem describeSchedule(mlir::func::FuncOp func, llvm::ArrayRef<mlir::Operation *> ops,
                                  bool inPlace);
+
+/// Bytes in use while each op runs, in the order in which they stand.
+llvm::MapVector<mlir::Operation *, int64_t> profileInOrder(mlir::func::FuncOp func);
 
 } // namespace tinytrain
 

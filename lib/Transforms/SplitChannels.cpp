@@ -7,8 +7,6 @@
 
 #include "mlir/IR/IRMapping.h"
 
-#include <numeric>
-
 using namespace mlir;
 using namespace tinytrain;
 
@@ -59,30 +57,21 @@ struct SplitChannels : tinytrain::impl::SplitChannelsBase<SplitChannels> {
     if (pairs.empty())
       return;
 
-    SmallVector<Operation *> ops;
-    DenseMap<Operation *, unsigned> number;
-    for (Operation &op : func.front().without_terminator()) {
-      number[&op] = ops.size();
-      ops.push_back(&op);
-    }
-    SmallVector<unsigned> order(ops.size());
-    std::iota(order.begin(), order.end(), 0);
-    SmallVector<int64_t> profile = describeSchedule(func, ops, /*inPlace=*/true).profileOf(order);
+    llvm::MapVector<Operation *, int64_t> profile = profileInOrder(func);
     DenseSet<Operation *> paired;
     for (Pair &pair : pairs)
       paired.insert_range(ArrayRef<Operation *>{pair.expand, pair.depthwise});
     int64_t others = 0;
-    for (Operation *op : ops)
+    for (auto [op, bytes] : profile)
       if (!paired.contains(op) && !op->hasTrait<OpTrait::ConstantLike>())
-        others = std::max(others, profile[number[op]]);
+        others = std::max(others, bytes);
 
     for (Pair &pair : pairs) {
-      int64_t whole = std::max(profile[number[pair.expand]], profile[number[pair.depthwise]]);
+      int64_t whole = std::max(profile[pair.expand], profile[pair.depthwise]);
       if (whole <= others)
         continue;
       // The expansion's input lives on beside the result.
-      int64_t rest =
-          profile[number[pair.expand]] - bytesOf(pair.expanded()) + bytesOf(pair.result());
+      int64_t rest = profile[pair.expand] - bytesOf(pair.expanded()) + bytesOf(pair.result());
       int64_t groups = chooseGroups(pair, rest, others);
       if (rest + bytesOf(pair.expanded()) / groups < whole)
         split(pair, groups);

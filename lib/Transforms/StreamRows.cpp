@@ -8,10 +8,7 @@
 
 #include "mlir/IR/IRMapping.h"
 
-#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/SetVector.h"
-
-#include <numeric>
 
 using namespace mlir;
 using namespace tinytrain;
@@ -101,17 +98,8 @@ Chain StreamRows::chainFrom(KernelOp first) {
 
 /// Adds the chains of a function; returns what its other ops need at most.
 int64_t StreamRows::collect(func::FuncOp func, std::vector<Chain> &chains) {
-  SmallVector<Operation *> ops;
-  DenseMap<Operation *, unsigned> number;
-  for (Operation &op : func.front().without_terminator()) {
-    number[&op] = ops.size();
-    ops.push_back(&op);
-  }
-  SmallVector<unsigned> order(ops.size());
-  std::iota(order.begin(), order.end(), 0);
-  SmallVector<int64_t> profile = describeSchedule(func, ops, /*inPlace=*/true).profileOf(order);
+  llvm::MapVector<Operation *, int64_t> profile = profileInOrder(func);
   DenseSet<Operation *> chained;
-  BitVector inChain(ops.size());
   for (auto kernel : func.front().getOps<KernelOp>()) {
     if (chained.contains(kernel) || !canStream(kernel))
       continue;
@@ -120,20 +108,20 @@ int64_t StreamRows::collect(func::FuncOp func, std::vector<Chain> &chains) {
       continue;
     KernelOp streamed = build(chain);
     // What lives beside the chain from its start to its end.
-    int64_t beside = profile[number[kernel]] - bytesOf(kernel.getResult(0));
+    int64_t beside = profile[kernel] - bytesOf(kernel.getResult(0));
     chain.streamedPeak = beside + bytesOf(chain.result()) + bytesOf(Value(streamed.getResult(1)));
     streamed.erase();
-    for (KernelOp member : chain.kernels) {
-      chain.peak = std::max(chain.peak, profile[number[member]]);
-      chained.insert(member);
-    }
-    inChain.set(number[kernel], number[chain.kernels.back()] + 1);
+    for (KernelOp member : chain.kernels)
+      chain.peak = std::max(chain.peak, profile[member]);
+    // With the constants that stand between its kernels.
+    for (Operation *op = kernel; op != chain.kernels.back()->getNextNode(); op = op->getNextNode())
+      chained.insert(op);
     chains.push_back(chain);
   }
   int64_t others = 0;
-  for (unsigned i = 0; i < ops.size(); ++i)
-    if (!inChain[i])
-      others = std::max(others, profile[i]);
+  for (auto [op, bytes] : profile)
+    if (!chained.contains(op))
+      others = std::max(others, bytes);
   return others;
 }
 

@@ -23,12 +23,11 @@ from .frontends.graph_builder import Array
 from .graph import Graph
 from .histogram import Histogram, Range
 from .oracle import Interpreter
-from .quantization import SMALLEST_SCALE, Quantization, printed_scale
+from .quantization import MAX_BIAS, SMALLEST_SCALE, Quantization
 
 METHODS = ("minmax", "percentile", "mse")
 INPUT = -1  # the number of the graph's input
 
-_MAX_BIAS = 1 << 29  # leaves sums in int32 room, and the bias room to learn
 _BOUNDS = ("tinytrain.relu", "tinytrain.clamp")
 _POOLS = ("tinytrain.avg_pool", "tinytrain.global_avg_pool")
 # What keeps its operand's scale: it moves elements, or chooses among them.
@@ -129,9 +128,8 @@ def insert_observers(
     for layer in layers:
         key = (layer.weight, layer.axis)
         if key not in pairs:
-            printed = tuple(printed_scale(s) for s in weights[key].tolist())
             where = ir.InsertionPoint(layer.op)
-            numbers = Quantization(printed, axis=layer.axis)
+            numbers = Quantization(tuple(weights[key].tolist()), axis=layer.axis)
             pairs[key] = _pair(layer.weight, numbers, where, layer.op.location)[1]
         layer.op.operands[1] = pairs[key]
     for number, numbers in activations.items():
@@ -275,7 +273,7 @@ def _weight_scales(weight: Array, axis: int, bias: Array | None, x_scale: float)
     others = tuple(d for d in range(weight.ndim) if d != axis)
     scales = np.abs(weight.astype(np.float64)).max(others) / 127
     if bias is not None:
-        scales = np.maximum(scales, np.abs(bias.astype(np.float64)) / (x_scale * _MAX_BIAS))
+        scales = np.maximum(scales, np.abs(bias.astype(np.float64)) / (x_scale * MAX_BIAS))
     return np.asarray(np.maximum(scales, SMALLEST_SCALE))
 
 

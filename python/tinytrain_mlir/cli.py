@@ -16,7 +16,7 @@ import click
 from .errors import ConfigError, TinyTrainError
 
 if TYPE_CHECKING:
-    from .config import Policy, Selection
+    from .config import Int8, Policy, Selection
     from .program import Program
     from .runtime.launch import Emulator
 
@@ -91,6 +91,19 @@ def _program_options(function: Callable[..., None]) -> Callable[..., None]:
                 "--save-policy",
                 type=click.Path(path_type=Path),
                 help="Write what is trained, by parameter name, to a file for --policy.",
+            ),
+            click.option(
+                "--int8",
+                type=click.Path(path_type=Path),
+                metavar="FILE",
+                help="Quantize to int8, calibrated with x [n, ...] f32 of an .npz file.",
+            ),
+            click.option(
+                "--int8-option",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="ranges=minmax|percentile|mse, quantize_head, qas, grad=f32|int8, "
+                "master=f32|i16 or seed, as tt.Int8 takes them; may be repeated.",
             ),
             click.option("--sram", help="Budget, such as 256KB."),
             click.option("--flash", help="Budget, such as 1MB."),
@@ -185,6 +198,43 @@ def _rule(spec: str) -> tuple[str, Selection]:
         ) from error
 
 
+def _arrays(file: Path, *names: str) -> tuple[Any, ...]:
+    """Arrays of an .npz file."""
+    import numpy as np
+
+    try:
+        arrays = np.load(file)
+        return tuple(np.atleast_1d(arrays[name]) for name in names)
+    except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
+        wanted = " and ".join(names)
+        raise ConfigError(f"expected an .npz file with {wanted}, got {file}: {error}") from error
+
+
+def _precision(file: Path | None, options: tuple[str, ...], batch: int) -> str | Int8:
+    from .config import Int8
+
+    if file is None and not options:
+        return "f32"
+    given: dict[str, Any] = {}
+    for option in options:
+        name, _, text = option.partition("=")
+        if name in ("quantize_head", "qas") and text in ("true", "false"):
+            given[name] = text == "true"
+        elif name == "seed" and text.isdigit():
+            given[name] = int(text)
+        elif name in ("ranges", "grad", "master") and text:
+            given[name] = text
+        else:
+            raise ConfigError(
+                "expected --int8-option ranges=, grad= or master= with a name, quantize_head= or "
+                f"qas= with true or false, or seed= with a number, got '{option}'"
+            )
+    if file is not None:
+        (x,) = _arrays(file, "x")
+        given["calibration"] = [x[i : i + batch] for i in range(0, len(x) - batch + 1, batch)]
+    return Int8(**given)
+
+
 def _compile(model: str, input_shape: tuple[int, ...] | None, **options: Any) -> Program:
     from .api import compile as compile_model
     from .config import SGD, Budget
@@ -208,6 +258,9 @@ def _compile(model: str, input_shape: tuple[int, ...] | None, **options: Any) ->
         loss=None if options["loss"] == "none" else options["loss"],
         optimizer=SGD(options["lr"], options["momentum"], options["weight_decay"]),
         update=policy,
+        precision=_precision(
+            options["int8"], options["int8_option"], input_shape[0] if input_shape else 1
+        ),
         target=options["target"],
         budget=Budget(options["sram"], options["flash"]),
         name=options["name"],
@@ -280,11 +333,7 @@ def run(
     batch, *_ = shape = program.graph.input.layout.torch_shape
     classes = program.graph.output.layout.torch_shape
     if data is not None:
-        try:
-            arrays = np.load(data)
-            xs, ys = np.atleast_1d(arrays["x"]), np.atleast_1d(arrays["y"])
-        except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
-            raise ConfigError(f"expected an .npz file with x and y, got {data}: {error}") from error
+        xs, ys = _arrays(data, "x", "y")
     else:
         rng = np.random.default_rng(0)
         xs = rng.standard_normal((batch * steps, *shape[1:]), dtype=np.float32)

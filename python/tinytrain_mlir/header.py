@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .driver import CHECKPOINT_HEADER
+from .llvm_module import CHECKPOINT_HEADER
 from .quantization import Quantization
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .frontends.graph_builder import Array
-from .quantization import SMALLEST_SCALE, Quantization, printed_scale
+from .quantization import SMALLEST_SCALE, Quantization
 
 _BINS = 1 << 13  # on either side of 0
 _STEPS = 100  # of a bound in the search for the least error
@@ -29,7 +29,7 @@ class Range:
 
     def quantization(self) -> Quantization:
         """The int8 whose first and last integers stand for the bounds, as near as 0 allows."""
-        scale = printed_scale(max((self.high - self.low) / 255, SMALLEST_SCALE))
+        scale = max((self.high - self.low) / 255, SMALLEST_SCALE)
         zero_point = round(-128 - self.low / scale)
         return Quantization((scale,), min(max(zero_point, -128), 127))
 

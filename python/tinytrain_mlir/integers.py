@@ -14,9 +14,7 @@ from .errors import CompileError, ConfigError
 from .frontends.graph_builder import Array
 from .graph import Graph
 from .passmanager import PassManager
-from .quantization import Quantization
-
-_MAX_BIAS = 1 << 29  # leaves sums in int32 room, and the bias room to learn
+from .quantization import MAX_BIAS, Quantization
 
 
 def to_integers(graph: Graph, int8: Int8 | None) -> Graph:
@@ -76,4 +74,4 @@ def _stored(array: Array, kind: Quantization) -> Array:
     along = [-1 if d == kind.axis else 1 for d in range(array.ndim)]
     scales = np.array(kind.scales).reshape(along if kind.axis is not None else ())
     rounded = np.rint(array.astype(np.float64) / scales)
-    return np.asarray(np.clip(rounded, -_MAX_BIAS, _MAX_BIAS)).astype(kind.dtype)
+    return np.asarray(np.clip(rounded, -MAX_BIAS, MAX_BIAS)).astype(kind.dtype)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from ._mlir_libs import _tinytrain
 from .config import parse_size
-from .driver import CHECKPOINT_HEADER, Compiled, check_stage
+from .driver import Compiled, check_stage
 from .errors import ConfigError
 from .graph import Graph
 from .header import render_header
+from .llvm_module import CHECKPOINT_HEADER
 from .memory import Memory
 from .runtime.freestanding import memory_functions
 from .runtime.launch import Emulator

@@ -17,10 +17,8 @@ _TYPE = re.compile(
 # Gradients of integers are divided by squares of scales: a floor keeps those of dead channels finite.
 SMALLEST_SCALE = 2.0**-16
 
-
-def printed_scale(scale: float) -> float:
-    """A scale of seven significant digits, which short texts of types show in full."""
-    return float(f"{scale:.6e}")
+# Biases within leave sums in int32 room, and the bias room to learn.
+MAX_BIAS = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -75,13 +73,19 @@ class Quantization:
 
     @staticmethod
     def parse(text: str) -> Quantization | None:
-        """The quantization in the text of a type; None if there is none."""
+        """The quantization in the text of a type; None if there is none.
+
+        Raises:
+            ValueError: channels have zero points of their own.
+        """
         match = _TYPE.search(text)
         if match is None:
             return None
         entries = [e.split(":") for e in (match["many"] or match["one"]).split(",")]
         axis = None if match["axis"] is None else int(match["axis"])
-        zero = int(entries[0][1]) if len(entries[0]) > 1 else 0
+        zero, *others = {int(e[1]) if len(e) > 1 else 0 for e in entries}
+        if others:
+            raise ValueError(f"expected one zero point for all channels, got {text}")
         return Quantization(tuple(float(e[0]) for e in entries), zero, axis, int(match["bits"]))
 
     def quantize(self, x: Array) -> Array:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .config import is_learning_rate
-from .driver import CHECKPOINT_HEADER, fingerprint
 from .errors import CheckpointError, InputError
 from .frontends.graph_builder import Array
+from .llvm_module import CHECKPOINT_HEADER, fingerprint
 
 if TYPE_CHECKING:
     from .program import Program

@@ -1,4 +1,4 @@
-// RUN: tinytrain-opt %s --convert-tinytrain-to-linalg --split-input-file | FileCheck %s
+// RUN: tinytrain-opt %s --convert-tinytrain-to-linalg --split-input-file --verify-diagnostics | FileCheck %s
 
 // Stored integers, int32 sums of x - z_x times w, and padding with the zero point.
 // CHECK-LABEL: func.func @conv
@@ -39,7 +39,7 @@ func.func @requantize(%x: tensor<4x2x!quant.uniform<i32:f32:1, {0.01, 0.005}>>) 
 
 // -----
 
-// With `exact`, every op is marked.
+// Each product and the sum are rounded, in this order.
 // CHECK-LABEL: func.func @add
 // CHECK: linalg.generic {{.*}} attrs = {tinytrain.exact}
 // CHECK-COUNT-2: arith.mulf
@@ -47,4 +47,26 @@ func.func @requantize(%x: tensor<4x2x!quant.uniform<i32:f32:1, {0.01, 0.005}>>) 
 func.func @add(%x: tensor<4x!quant.uniform<i8:f32, 0.01:1>>, %y: tensor<4x!quant.uniform<i8:f32, 0.02>>) -> tensor<4x!quant.uniform<i8:f32, 0.03>> {
   %0 = tinytrain.add %x, %y : (tensor<4x!quant.uniform<i8:f32, 0.01:1>>, tensor<4x!quant.uniform<i8:f32, 0.02>>) -> tensor<4x!quant.uniform<i8:f32, 0.03>>
   return %0 : tensor<4x!quant.uniform<i8:f32, 0.03>>
+}
+
+// -----
+
+func.func @unsigned(%x: tensor<4x!quant.uniform<u8:f32, 0.01:1>>) -> tensor<4x!quant.uniform<u8:f32, 0.03>> {
+  // expected-error @+1 {{cannot compute with '!quant.uniform<u8:f32, 1.000000e-02:1>': quantize to signed integers with one zero point for all channels}}
+  %0 = tinytrain.add %x, %x : (tensor<4x!quant.uniform<u8:f32, 0.01:1>>, tensor<4x!quant.uniform<u8:f32, 0.01:1>>) -> tensor<4x!quant.uniform<u8:f32, 0.03>>
+  return %0 : tensor<4x!quant.uniform<u8:f32, 0.03>>
+}
+
+// -----
+
+// Saturation masks and sums of int8 gradients need no scales: integers are compared and added.
+// CHECK-LABEL: func.func @integers
+// CHECK: arith.cmpi sgt, {{.*}}, %c-128_i8
+// CHECK: arith.cmpi slt, {{.*}}, %c127_i8
+// CHECK: arith.extsi {{.*}} : i8 to i32
+// CHECK: arith.addi
+func.func @integers(%g: tensor<8x2xf32>, %y: tensor<8x2x!quant.uniform<i8:f32, 0.01:1>>, %q: tensor<8x2xi8>) -> (tensor<8x2xf32>, tensor<2xi32>) {
+  %0 = tinytrain.clamp_grad %g, %y {min = -128.0 : f32, max = 127.0 : f32} : (tensor<8x2xf32>, tensor<8x2x!quant.uniform<i8:f32, 0.01:1>>) -> tensor<8x2xf32>
+  %1 = tinytrain.reduce_sum %q {dims = array<i64: 0>} : (tensor<8x2xi8>) -> tensor<2xi32>
+  return %0, %1 : tensor<8x2xf32>, tensor<2xi32>
 }

@@ -9,14 +9,21 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from networks import tiny_net
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+import tinytrain_mlir as tt
+from tinytrain_mlir.api import import_model
+from tinytrain_mlir.graph import Graph
+from tinytrain_mlir.program import Program
 
 settings.register_profile(
     "tinytrain",
@@ -47,6 +54,24 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    """The graph of `tiny_net`, batch 2."""
+    torch.manual_seed(1)
+    return import_model(tiny_net(), torch.zeros(2, 1, 8, 8))
+
+
+@pytest.fixture(scope="module")
+def programs(graph: Graph) -> Callable[[str], Program]:
+    """The training program of `graph` for a target, compiled once."""
+
+    @cache
+    def get(target: str) -> Program:
+        return tt.compile(graph, optimizer=tt.SGD(0.05, 0.9, 1e-3), target=target)
+
+    return get
 
 
 def calibrate(model: nn.Module, shape: Sequence[int]) -> nn.Module:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import accuracy
+import frozen_layers
 import numpy as np
 import published
 import pytest
@@ -115,14 +116,14 @@ def same_training(
 ) -> None:
     """Some steps of the cut network and of the whole: losses and parameters are equal."""
     f32 = method == "fp32"
-    parts = accuracy.cut(meta, scheme)
-    whole = accuracy.Cut(meta, meta, scheme)
+    parts = frozen_layers.cut(meta, scheme)
+    whole = frozen_layers.Cut(meta, meta, scheme)
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (STEPS * batch, 8, 8, 3), np.uint8)
     labels = random.integers(0, CLASSES, (STEPS, batch))
     inputs = {
-        "whole": accuracy.resized(meta, images, f32),
-        "cut": accuracy.features(parts.frozen, arrays, images, f32),
+        "whole": frozen_layers.resized(meta, images, f32),
+        "cut": frozen_layers.features(parts.frozen, arrays, images, f32),
     }
     losses, after = {}, {}
     for name, network in (("whole", whole), ("cut", parts)):
@@ -154,7 +155,7 @@ def test_cut_network_learns_as_the_whole(
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_cut_is_at_a_boundary(network: tuple[dict[str, Any], Path], scheme: str) -> None:
     original, layers, convolutions = SCHEMES[scheme]
-    parts = accuracy.cut(network[0], original)
+    parts = frozen_layers.cut(network[0], original)
     assert [*parts.frozen["layers"], *parts.rest["layers"][1:]] == [
         *network[0]["layers"][:layers],
         *network[0]["layers"][layers + 1 :],
@@ -166,7 +167,7 @@ def test_cut_is_at_a_boundary(network: tuple[dict[str, Any], Path], scheme: str)
 
 def test_nothing_is_frozen(network: tuple[dict[str, Any], Path]) -> None:
     with pytest.raises(ValueError, match="the first layer learns"):
-        accuracy.cut(network[0], TteScheme(9, (), ()))
+        frozen_layers.cut(network[0], TteScheme(9, (), ()))
 
 
 @pytest.mark.slow
@@ -181,13 +182,13 @@ def test_published_network_learns_as_the_whole(method: str) -> None:
 @METHODS
 def test_training_is_reproducible(network: tuple[dict[str, Any], Path], method: str) -> None:
     meta, arrays = network
-    parts = accuracy.cut(meta, SCHEMES["within a block"][0])
+    parts = frozen_layers.cut(meta, SCHEMES["within a block"][0])
     setting = accuracy.Setting("net", "scheme", images=7, epochs=2, batch=BATCH)
     random, f32 = np.random.default_rng(0), method == "fp32"
     images = random.integers(0, 256, (12, 8, 8, 3), np.uint8)
     labels = random.integers(0, CLASSES, 12)
-    data = accuracy.Data(images[:7], labels[:7], images[7:], labels[7:]).through(
-        lambda x: accuracy.features(parts.frozen, arrays, x, f32)
+    data = frozen_layers.Data(images[:7], labels[:7], images[7:], labels[7:]).through(
+        lambda x: frozen_layers.features(parts.frozen, arrays, x, f32)
     )
     program = accuracy.compile_method(parts, arrays, accuracy.METHODS[method], CLASSES, BATCH, 0)
     with program.load() as session:
@@ -208,5 +209,5 @@ def test_learning_rate_is_warmed_up_and_ends_at_zero() -> None:
 
 
 def test_padded_batches_repeat_the_last_image() -> None:
-    batches = [(list(x), real) for x, real in accuracy.padded(np.arange(5), 2)]
+    batches = [(list(x), real) for x, real in frozen_layers.padded(np.arange(5), 2)]
     assert batches == [([0, 1], 2), ([2, 3], 2), ([4, 4], 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import networks
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from click.testing import CliRunner
 from conftest import calibrate
 from torch import nn
 
 from tinytrain_mlir.api import import_model
 from tinytrain_mlir.calibration import INPUT, insert_observers, observe
+from tinytrain_mlir.cli import main
 from tinytrain_mlir.errors import ConfigError
 from tinytrain_mlir.frontends.graph_builder import Array, ParamLayout
 from tinytrain_mlir.graph import Graph, MlirBuilder
@@ -373,3 +376,22 @@ def test_wrong_uses() -> None:
     del ranges[max(ranges)]
     with pytest.raises(ConfigError, match="this very graph"):
         insert_observers(graph, ranges, quantize_head=True)
+
+
+def test_the_command_line_calibrates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        "from torch import nn\n"
+        "net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))\n",
+        encoding="utf-8",
+    )
+    x = np.random.default_rng(0).standard_normal((5, 1, 4, 4), dtype=np.float32)
+    np.savez("x.npz", x=x)
+    given = ["run", "net.py:net", "--input-shape", "1,1,4,4", "--int8", "x.npz", "--steps", "2"]
+    done = CliRunner().invoke(main, [*given, "--int8-option", "grad=int8"])
+    assert done.exit_code == 0, done.output
+    for option in ("grad=int4", "gard=int8", "qas=maybe", "seed=-1"):
+        failed = CliRunner().invoke(main, [*given, "--int8-option", option])
+        assert failed.exit_code == 1 and "expected" in failed.output and option[:4] in failed.output
+    failed = CliRunner().invoke(main, [*given[:5], "absent.npz"])
+    assert failed.exit_code == 1 and "absent.npz" in failed.output

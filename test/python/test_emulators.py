@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import calibrate
-from networks import SmallCNN, tiny_net
+from networks import SmallCNN
 from torch import nn
 
 import tinytrain_mlir as tt
-from tinytrain_mlir.driver import CHECKPOINT_HEADER, fingerprint
 from tinytrain_mlir.errors import CheckpointError, EmulatorError, MissingToolError
+from tinytrain_mlir.llvm_module import CHECKPOINT_HEADER, fingerprint
 
 if TYPE_CHECKING:
-    from tinytrain_mlir.graph import Graph
     from tinytrain_mlir.program import Program
     from tinytrain_mlir.session import Session
 
@@ -43,27 +42,6 @@ INSTRUCTIONS = {
 
 Programs = Callable[[str], "Program"]
 Data = list[tuple[Any, Any]]
-
-
-@pytest.fixture(scope="module")
-def graph() -> Graph:
-    from tinytrain_mlir.api import import_model
-
-    torch.manual_seed(1)
-    return import_model(tiny_net(), torch.zeros(2, 1, 8, 8))
-
-
-@pytest.fixture(scope="module")
-def programs(graph: Graph) -> Programs:
-    """The training program of `tiny_net` for a target, compiled once."""
-    cache: dict[str, Program] = {}
-
-    def get(target: str) -> Program:
-        if target not in cache:
-            cache[target] = tt.compile(graph, optimizer=tt.SGD(0.05, 0.9, 1e-3), target=target)
-        return cache[target]
-
-    return get
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ from oracle_session import OracleSession, infer
 import tinytrain_mlir as tt
 from tinytrain_mlir import ir
 from tinytrain_mlir.dialects import tinytrain
-from tinytrain_mlir.driver import CHECKPOINT_HEADER
 from tinytrain_mlir.graph import Graph
+from tinytrain_mlir.llvm_module import CHECKPOINT_HEADER
 from tinytrain_mlir.program import Program
 from tinytrain_mlir.quantization import Quantization
 from tinytrain_mlir.session import Session
@@ -555,3 +556,21 @@ def test_the_largest_channels_take_their_scales_along() -> None:
             (after["5.weight"] != wanted.parameters()["5.weight"]).any(axis=(0, 1, 2))
         )[0]
         assert set(changed) <= {1, 6, 9}
+
+
+def test_a_saved_graph_is_the_same(tmp_path: Path) -> None:
+    layers = Layers(generator(3), (1, 8, 8, 4))
+    layers.block(16, 4)
+    layers.head(3)
+    graph = layers.finish()
+    graph.save(tmp_path / "graph.mlir")
+    x = image(layers.random, graph)
+    outcomes = []
+    for model in (graph, tmp_path / "graph.mlir"):
+        with tt.compile(model, precision=tt.Int8(seed=2)).load() as session:
+            session.step(x, np.array([1]))
+            outcomes.append((session.infer(x), session.parameters()))
+    (y, before), (again, after) = outcomes
+    assert_same(y, again, "infer")
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value, name)

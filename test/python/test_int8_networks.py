@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,6 @@ NETWORKS = pytest.mark.parametrize("network", published.NETWORKS)
 def load(network: str, classes: int) -> tt.Graph:
     files = (published.MODELS / f"{network}{suffix}" for suffix in (".json", ".npz"))
     return tt.load_tte(*files, num_classes=classes)
-
-
-def stored(graph: tt.Graph, x: Array) -> Array:
-    assert graph.input.quantization is not None
-    return graph.input.quantization.quantize(x)
 
 
 def picture(name: str) -> Array:
@@ -60,10 +55,60 @@ def test_scores_are_the_oracles(network: str, target: str) -> None:
 
 
 @NETWORKS
-@pytest.mark.parametrize("name", PICTURES)
-def test_pictures_are_named(network: str, name: str) -> None:
-    graph = load(network, CLASSES)
-    assert infer(graph, stored(graph, picture(name))).argmax() == PICTURES[name]
+def test_pictures_are_named(network: str) -> None:
+    with tt.compile(load(network, CLASSES), loss=None).load() as session:
+        scores = {name: int(session.infer(picture(name)).argmax()) for name in PICTURES}
+    assert scores == PICTURES
+
+
+# KiB of arena, which holds the input image, and trained parameters on the Cortex-M7 at most.
+MEMORY = {
+    ("mbv2-w0.35", "99kb"): 160,
+    ("mcunet-5fps", "99kb"): 172,
+    ("proxyless-w0.3", "98kb"): 150,
+}
+
+
+@pytest.mark.parametrize(("network", "scheme"), MEMORY)
+def test_training_memory(network: str, scheme: str) -> None:
+    update = published.schemes(network)[scheme]
+    memory = tt.compile(load(network, 10), update=update, target="cortex-m7").memory
+    assert memory.arena_bytes >= 128 * 128 * 3  # the image lies in it
+    assert memory.arena_bytes + memory.param_bytes <= 1024 * MEMORY[network, scheme]
+
+
+@pytest.mark.requires_qemu
+def test_int8_gradients_train_alike_everywhere() -> None:
+    """Twenty steps on the host and in both emulators: the same parameters, bit for bit."""
+    graph = load("mbv2-w0.35", 10)
+    update = published.schemes("mbv2-w0.35")["99kb"]
+    random = np.random.default_rng(2)
+    samples = [
+        (random.integers(-128, 128, (1, 3, 128, 128), np.int8), np.array([i % 10]))
+        for i in range(20)
+    ]
+    outcomes = []
+    for target, emulator in (("host", "auto"), ("cortex-m7", "unicorn"), ("cortex-m7", "qemu")):
+        program = tt.compile(
+            graph,
+            update=update,
+            target=target,
+            optimizer=tt.SGD(0.002),
+            precision=tt.Int8(grad="int8", seed=4),
+        )
+        with program.load(cast(Any, emulator)) as session:
+            for x, label in samples:
+                session.step(x, label)
+            outcomes.append(session.parameters())
+    host, *others = outcomes
+    assert any(
+        (host[name] != p.array.reshape(host[name].shape)).any()
+        for name, p in graph.parameters.items()
+        if p.array.dtype == np.int32
+    )
+    for other in others:
+        for name, value in host.items():
+            np.testing.assert_array_equal(other[name], value, name)
 
 
 def test_steps_are_the_oracles() -> None:

@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 from elftools.elf.elffile import ELFFile
-from networks import tiny_net
 
-import tinytrain_mlir as tt
 from tinytrain_mlir.cli import main
 from tinytrain_mlir.errors import ConfigError, EmulatorError, LinkError
 from tinytrain_mlir.runtime import mpu
@@ -46,27 +43,6 @@ everywhere = pytest.mark.parametrize(
 )
 Programs = Callable[[str], "Program"]
 SMALL: dict[str, Any] = {"ram": "12KB", "flash": "24KB"}
-
-
-@pytest.fixture(scope="module")
-def graph() -> Graph:
-    from tinytrain_mlir.api import import_model
-
-    torch.manual_seed(1)
-    return import_model(tiny_net(), torch.zeros(2, 1, 8, 8))
-
-
-@pytest.fixture(scope="module")
-def programs(graph: Graph) -> Programs:
-    """The training program of `tiny_net` for a target, compiled once."""
-    cache: dict[str, Program] = {}
-
-    def get(target: str) -> Program:
-        if target not in cache:
-            cache[target] = tt.compile(graph, optimizer=tt.SGD(0.05, 0.9), target=target)
-        return cache[target]
-
-    return get
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +169,7 @@ def test_the_buffers_of_step_are_small(programs: Programs) -> None:
 
 def test_initial_values_take_flash_too(tmp_path: Path) -> None:
     from tinytrain_mlir import ir
-    from tinytrain_mlir.driver import emit
+    from tinytrain_mlir.llvm_module import emit
     from tinytrain_mlir.target import lookup_target
 
     text = """

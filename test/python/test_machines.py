@@ -12,8 +12,8 @@ import pytest
 
 from tinytrain_mlir import ir
 from tinytrain_mlir._mlir_libs import _tinytrain
-from tinytrain_mlir.driver import emit
 from tinytrain_mlir.errors import EmulatorError, EmulatorTimeoutError, LinkError, MissingToolError
+from tinytrain_mlir.llvm_module import emit
 from tinytrain_mlir.runtime.freestanding import memory_functions
 from tinytrain_mlir.runtime.image import Image
 from tinytrain_mlir.runtime.launch import open_machine

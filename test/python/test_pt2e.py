@@ -21,7 +21,6 @@ from tinytrain_mlir.api import import_model
 from tinytrain_mlir.errors import ConfigError, ModelError, ShapeError, UnsupportedOpError
 from tinytrain_mlir.frontends.torch_import import import_torch
 from tinytrain_mlir.oracle import Interpreter
-from tinytrain_mlir.quantization import printed_scale
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -100,19 +99,7 @@ def quantized(model: nn.Module, x: torch.Tensor, quantizer: Any = None, fold: bo
     )
     for _ in range(2):
         prepared(torch.randn_like(x))
-    return with_printed_scales(convert_pt2e(prepared, fold_quantize=fold))
-
-
-def with_printed_scales(converted: Any) -> Any:
-    """The model with the scales that a graph's types have, so that both compute the same integers."""
-    for node in converted.graph.nodes:
-        if "quantized_decomposed" in str(node.target) and isinstance(node.args[1], float):
-            node.args = (node.args[0], printed_scale(node.args[1]), *node.args[2:])
-    for name, buffer in converted.named_buffers():
-        if name.startswith("_scale_"):
-            buffer.copy_(torch.tensor([printed_scale(s) for s in buffer.tolist()]))
-    converted.recompile()
-    return converted
+    return convert_pt2e(prepared, fold_quantize=fold)
 
 
 def imported(model: Any, x: torch.Tensor | None, *arrays: Any) -> NumpyBuilder:

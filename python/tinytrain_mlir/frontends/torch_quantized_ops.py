@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..quantization import Quantization, printed_scale
+from ..quantization import Quantization
 from .graph_builder import Array, ParamLayout
 from .torch_rules import Op, Unsupported, rule
 from .torch_tensors import (
@@ -81,7 +81,7 @@ def _scheme(
     if dtype not in _DTYPES:
         raise Unsupported("quantizes to another type than int8 or uint8: use torch.int8")
     name, offset = _DTYPES[dtype]
-    factors = tuple(printed_scale(s) for s in _numbers(scales))
+    factors = tuple(float(s) for s in _numbers(scales))
     zeros = tuple(int(z) - offset for z in _numbers(zero_points))
     if not all(0.0 < s < float("inf") for s in factors):
         raise Unsupported("has a scale that is not positive: calibrate the model with real inputs")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ConfigError, ModelError
 from ..graph import Graph, MlirBuilder, Tensor
-from ..quantization import Quantization
+from ..quantization import MAX_BIAS, Quantization
 from .graph_builder import Array, ParamLayout
 
 _RELU6_ZERO_POINT = -128
@@ -191,9 +191,6 @@ def _quantization(entry: dict[str, Any]) -> Quantization:
     return Quantization((float(entry["scale"]),), int(entry["zero_point"]))
 
 
-_MAX_BIAS = 1 << 29
-
-
 def _with_headroom(arrays: dict[str, Array]) -> dict[str, Array]:
     """The arrays with larger scales where a bias would leave no room for sums, or to learn.
 
@@ -205,7 +202,7 @@ def _with_headroom(arrays: dict[str, Array]) -> dict[str, Array]:
             continue
         layer = name.removesuffix(".bias")
         bias = arrays[name].astype(np.float64)
-        excess = np.maximum(np.abs(bias) / _MAX_BIAS, 1.0)
+        excess = np.maximum(np.abs(bias) / MAX_BIAS, 1.0)
         factor = 2.0 ** np.ceil(np.log2(excess))
         weight = arrays[f"{layer}.weight"] / factor[:, None, None, None]
         result[name] = np.rint(bias / factor).astype(np.int32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from .. import ir
-from ..driver import emit
+from ..llvm_module import emit
 from ..target import Target, lookup_target
 
 # "no-builtins" keeps LLVM from turning the loops into calls of themselves.

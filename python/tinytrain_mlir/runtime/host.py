@@ -6,8 +6,8 @@ import ctypes
 from typing import Any
 
 from .._mlir_libs import _tinytrain
-from ..driver import CHECKPOINT_HEADER
 from ..errors import EmulatorError
+from ..llvm_module import CHECKPOINT_HEADER
 
 
 class HostDevice:
