@@ -363,7 +363,8 @@ def LowerKernels : Pass<"tinytrain-lower-kernels", "::mlir::ModuleOp"> {
     Statistic<"numCalls", "calls", "Number of kernel calls">,
   ];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::math::MathDialect",
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::math::MathDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
   ];
 }
@@ -410,6 +411,32 @@ def PlanMemory : Pass<"tinytrain-plan-memory", "::mlir::ModuleOp"> {
 def ExpandMath : Pass<"tinytrain-expand-math"> {
   let summary = "Replaces exp and log by polynomials in arithmetic every target has";
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::vector::VectorDialect"];
+}
+
+def SelectSaturation : Pass<"tinytrain-select-saturation"> {
+  let summary = "Moves constants into clamps that the DSP extension does in one instruction";
+  let description = [{
+    The end of a requantization clamps the bits of a float and then subtracts the float's bits
+    of zero. The other way round, with a sum that saturates, these are QADD and SSAT. On targets
+    without the DSP extension the pass changes nothing.
+
+    ```mlir
+    // before: six instructions
+    %0 = arith.maxsi %bits, %c1262485376_i32 : i32
+    %1 = arith.minsi %0, %c1262485631_i32 : i32
+    %2 = arith.subi %1, %c1262485504_i32 : i32
+    %3 = arith.trunci %2 : i32 to i8
+    // after: two
+    %0 = llvm.intr.sadd.sat(%bits, %c-1262485504_i32) : (i32, i32) -> i32
+    %1 = arith.maxsi %0, %c-128_i32 : i32
+    %2 = arith.minsi %1, %c127_i32 : i32
+    %3 = arith.trunci %2 : i32 to i8
+    ```
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"host\"", "name of the target">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
 }
 
 def VectorToLLVM : Pass<"tinytrain-vector-to-llvm", "::mlir::ModuleOp"> {

@@ -166,6 +166,7 @@ void buildCodegen(OpPassManager &pm, const CodegenOptions &options) {
   pm.addPass(createPlanMemory(plan));
   pm.addPass(createExpandMath());
   append(pm, "canonicalize,cse");
+  pm.addPass(createSelectSaturation({options.target}));
 }
 
 /// Everything -> the LLVM dialect.

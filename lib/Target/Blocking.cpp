@@ -9,6 +9,8 @@ using namespace tinytrain;
 
 namespace {
 
+constexpr int64_t kBytesPerWord = 4;
+
 /// How an access moves along a dimension.
 struct Dependence {
   bool any = false;        // depends on the dimension
@@ -84,7 +86,10 @@ public:
         blocking.loopDims.push_back(d);
     }
     blocking.tile.assign(dims, 1);
-    chooseVectorDim(blocking);
+    if (target.hasPairProducts && model.zeroPoints)
+      choosePacking(blocking);
+    else
+      chooseVectorDim(blocking);
     if (blocking.vectorDim && isParallel(*blocking.vectorDim))
       blocking.tile[*blocking.vectorDim] = blocking.lanes;
     if (!model.reductions.empty())
@@ -142,9 +147,78 @@ private:
     }
   }
 
+  /// Four bytes of both factors at a time along a reduction, or of one along what is stored.
+  void choosePacking(Blocking &blocking) const {
+    auto isContiguous = [&](const Access *a, unsigned d) {
+      return dependenceOf(*a, d, dims).contiguous && !isGuarded(*a, d);
+    };
+    if (!model.reductions.empty() && llvm::all_of(reads, [&](const Access *a) {
+          return isContiguous(a, model.reductions.back());
+        })) {
+      unsigned d = model.reductions.back();
+      blocking.packedDim = d;
+      if (model.extents[d] % kBytesPerWord)
+        blocking.joinedDim = findJoinedDim(d);
+      if (blocking.joinedDim || model.extents[d] >= kBytesPerWord) {
+        blocking.packing = Blocking::Packing::Pairs;
+        return;
+      }
+    }
+    for (unsigned d : blocking.loopDims)
+      if (divides(kBytesPerWord, d) &&
+          llvm::any_of(reads, [&](const Access *a) { return isContiguous(a, d); }) &&
+          llvm::all_of(reads, [&](const Access *a) {
+            return isContiguous(a, d) || !dependenceOf(*a, d, dims).any;
+          })) {
+        blocking.packing = Blocking::Packing::Lanes;
+        blocking.packedDim = d;
+        blocking.tile[d] = kBytesPerWord;
+        return;
+      }
+  }
+
+  /// See `Blocking::joinedDim`.
+  std::optional<unsigned> findJoinedDim(unsigned d) const {
+    if (model.join || model.reductions.size() < 2)
+      return std::nullopt;
+    unsigned around = model.reductions[model.reductions.size() - 2];
+    int64_t size = model.extents[around] * model.extents[d];
+    bool goesOn = llvm::all_of(reads, [&](const Access *a) {
+      std::optional<Linear> offset = model.offsetOf(*a);
+      return offset && offset->coefficients[around] == model.extents[d];
+    });
+    if (!goesOn || llvm::is_contained(phases, around) || size < kBytesPerWord || size > 32)
+      return std::nullopt;
+    return around;
+  }
+
+  /// Instructions per product of a tile of packed int8, or infinity where it does not fit the
+  /// registers: a word is loaded and widened in three instructions.
+  double packedTileCost(const Blocking &blocking, ArrayRef<int64_t> tile) const {
+    constexpr double kRegisters = 14, kAddresses = 4;
+    bool isPairs = blocking.packing == Blocking::Packing::Pairs;
+    double points = 1, loads = 0, held = 1e9;
+    for (unsigned d : model.parallel)
+      points *= tile[d];
+    for (const Access *access : reads) {
+      double count = 1;
+      bool isPacked = dependenceOf(*access, blocking.packedDim, dims).any;
+      for (unsigned d : model.parallel)
+        if (dependenceOf(*access, d, dims).any)
+          count *= d == blocking.packedDim ? 1 : tile[d];
+      loads += count * (isPacked ? 3 : 1);
+      held = std::min(held, count * (isPacked ? 2 : 1));
+    }
+    if (points + held + 2 + kAddresses > kRegisters + (isPairs ? 0 : 2))
+      return 1e9;
+    return isPairs ? (loads + 2 * points) / (4 * points) : (loads + points) / points;
+  }
+
   /// Loads and operations per result element of a tile, or infinity where it does not fit the
   /// registers.
   double tileCost(const Blocking &blocking, ArrayRef<int64_t> tile) const {
+    if (blocking.packing != Blocking::Packing::None)
+      return packedTileCost(blocking, tile);
     double points = 1, loads = 0, smallest = 1e9, largest = 0;
     for (unsigned d : model.parallel)
       points *= unrollOf(blocking, tile, d);

@@ -20,6 +20,20 @@ struct Blocking {
   /// The dimension that runs along vector lanes, and how many lanes.
   std::optional<unsigned> vectorDim;
   int64_t lanes = 1;
+  /// How products of int8 are computed with the DSP extension. Along `packedDim` four bytes are
+  /// loaded at a time, and widened to two registers of two halves each.
+  enum class Packing {
+    None,
+    /// Along a reduction: an instruction adds two products to one sum.
+    Pairs,
+    /// Along a parallel dimension: an instruction adds the product of two halves.
+    Lanes,
+  };
+  Packing packing = Packing::None;
+  unsigned packedDim = 0;
+  /// A reduction around `packedDim` whose steps go on where those of `packedDim` end: where
+  /// neither is guarded, both are one run of neighbours.
+  std::optional<unsigned> joinedDim;
   /// Step of each parallel dimension's loop: as many elements are computed at a time.
   llvm::SmallVector<int64_t> tile;
 

@@ -40,23 +40,30 @@ bool Emitter::variesAlongLanes(ArrayRef<AffineExpr> index, bool &contiguous) con
   return varies;
 }
 
-Value Emitter::load(const Access &joined, ArrayRef<int64_t> offsets) {
-  Access access = joined;
-  if (inUpper && access.upper) {
-    access.operand = *access.upper;
-    access.index.back() = access.index.back() - model.join->at;
-  }
+std::pair<Value, SmallVector<AffineExpr>> Emitter::placeOf(const Access &access,
+                                                           ArrayRef<int64_t> offsets) const {
+  bool isUpper = inUpper && access.upper;
   SmallVector<AffineExpr> index;
   for (AffineExpr expr : access.index)
     index.push_back(at(expr, offsets));
-  std::vector<const void *> key;
+  if (isUpper)
+    index.back() = index.back() - model.join->at;
+  return {operands[isUpper ? *access.upper : access.operand], index};
+}
+
+Emitter::Place Emitter::keyOf(Value buffer, ArrayRef<AffineExpr> index) {
+  Place key{buffer.getAsOpaquePointer(), {}};
   for (AffineExpr expr : index)
-    key.push_back(expr.getAsOpaquePointer());
-  Value &cached = loaded[{access.operand, key}];
+    key.second.push_back(expr.getAsOpaquePointer());
+  return key;
+}
+
+Value Emitter::load(const Access &access, ArrayRef<int64_t> offsets) {
+  auto [buffer, index] = placeOf(access, offsets);
+  Value &cached = loaded[keyOf(buffer, index)];
   if (cached)
     return cached;
 
-  Value buffer = operands[access.operand];
   Type element = cast<MemRefType>(buffer.getType()).getElementType();
   bool contiguous = false;
   if (!vectorMode || !variesAlongLanes(access.index, contiguous)) {
@@ -74,10 +81,8 @@ Value Emitter::load(const Access &joined, ArrayRef<int64_t> offsets) {
   SmallVector<int64_t> shifted(offsets);
   for (int64_t lane = 0; lane < blocking.lanes; ++lane) {
     shifted[*blocking.vectorDim] = offsets[*blocking.vectorDim] + lane;
-    SmallVector<AffineExpr> laneIndex;
-    for (AffineExpr expr : access.index)
-      laneIndex.push_back(at(expr, shifted));
-    lanes.push_back(memref::LoadOp::create(b, loc, buffer, expand(laneIndex)));
+    lanes.push_back(
+        memref::LoadOp::create(b, loc, buffer, expand(placeOf(access, shifted).second)));
   }
   cached = vector::FromElementsOp::create(b, loc, type, lanes);
   return cached;

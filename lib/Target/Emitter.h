@@ -17,7 +17,7 @@ struct Interval {
 };
 
 /// Emits the loop nest of one kernel: `KernelEmitter.cpp` the loops, `ElementEmitter.cpp` what is
-/// loaded, computed and stored at one place.
+/// loaded, computed and stored at one place, `PackedProducts.cpp` sums of products of packed int8.
 class Emitter {
 public:
   Emitter(mlir::OpBuilder &b, mlir::Location loc, const KernelModel &model,
@@ -50,8 +50,12 @@ private:
                        Values accumulators);
   Values emitReductionRange(unsigned i, Interval range,
                             llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
+  bool isUnrolled(unsigned i) const;
   Values emitTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                    mlir::ValueRange accumulators);
+  Values emitNeighbours(Interval range, llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
+                        Values accumulators);
+  Values emitPackedTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   void emitResults(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                    mlir::ValueRange accumulators);
 
@@ -84,11 +88,30 @@ private:
   Values expand(llvm::ArrayRef<mlir::AffineExpr> exprs);
   mlir::Value splat(mlir::Value scalar);
   mlir::Value constant(mlir::TypedAttr value);
+  /// The buffer that holds an element, and where.
+  std::pair<mlir::Value, llvm::SmallVector<mlir::AffineExpr>>
+  placeOf(const Access &access, llvm::ArrayRef<int64_t> offsets) const;
   mlir::Value load(const Access &access, llvm::ArrayRef<int64_t> offsets);
+  /// Two int16, of which `isTop` names the one that counts.
+  struct Factor {
+    mlir::Value halves;
+    bool isTop;
+  };
+  Factor loadFactor(unsigned i, llvm::ArrayRef<int64_t> offsets, unsigned which);
+  mlir::Value loadWord(mlir::Value buffer, llvm::ArrayRef<mlir::AffineExpr> index);
   void store(mlir::Value value, const Access &access, llvm::ArrayRef<int64_t> offsets);
   bool variesAlongLanes(llvm::ArrayRef<mlir::AffineExpr> index, bool &contiguous) const;
   Values emitBody(mlir::linalg::GenericOp op, mlir::IRMapping &map,
                   llvm::ArrayRef<mlir::AffineExpr> index, llvm::ArrayRef<int64_t> offsets);
+
+  bool isPacked() const {
+    return inWords || (blocking.packing == Blocking::Packing::Lanes && tile[blocking.packedDim] > 1);
+  }
+
+  /// Sums of lanes start from zero.
+  bool startsFromBias() const {
+    return model.bias && (!blocking.vectorDim || vectorIsParallel());
+  }
 
   bool vectorIsParallel() const {
     return blocking.vectorDim && llvm::is_contained(model.parallel, *blocking.vectorDim);
@@ -108,10 +131,16 @@ private:
   llvm::SmallVector<int64_t> tile;
   /// True while values are vectors along `blocking.vectorDim`.
   bool vectorMode = false;
+  /// True while four terms of a reduction are computed at a time (`Blocking::Packing::Pairs`).
+  bool inWords = false;
   /// True while the loops stand behind the place where joined operands meet.
   bool inUpper = false;
   /// Loads at the current place, by operand and index.
-  std::map<std::pair<unsigned, std::vector<const void *>>, mlir::Value> loaded;
+  using Place = std::pair<const void *, std::vector<const void *>>;
+  static Place keyOf(mlir::Value buffer, llvm::ArrayRef<mlir::AffineExpr> index);
+  std::map<Place, mlir::Value> loaded;
+  /// Of loaded words the bytes in even and in odd places, widened.
+  std::map<std::pair<const void *, unsigned>, mlir::Value> widened;
 };
 
 } // namespace tinytrain

@@ -255,7 +255,9 @@ void Emitter::emitTile() {
   Values accumulators;
   for (const auto &point : points)
     for (unsigned r = 0; r < model.numRootResults(); ++r) {
-      if (model.startAccesses[r])
+      if (startsFromBias())
+        accumulators.push_back(load(*model.bias, point));
+      else if (model.startAccesses[r])
         accumulators.push_back(load(*model.startAccesses[r], point));
       else if (model.startValues[r])
         accumulators.push_back(constant(model.startValues[r]));
@@ -314,12 +316,26 @@ std::pair<Value, Value> Emitter::reductionBounds(unsigned d, Interval range) {
 SmallVector<Value> Emitter::emitReduction(unsigned i, ArrayRef<SmallVector<int64_t>> points,
                                           Values accumulators) {
   if (i == model.reductions.size())
-    return emitTerms(points, accumulators);
+    return isPacked() ? emitPackedTerms(points, std::move(accumulators))
+                      : emitTerms(points, accumulators);
   unsigned d = model.reductions[i];
   forEachPart(d, {0, model.extents[d]}, [&](Interval part) {
     accumulators = emitReductionRange(i, part, points, std::move(accumulators));
   });
   return accumulators;
+}
+
+/// True if the loops over the reductions from number `i` on are short enough to need no loop.
+bool Emitter::isUnrolled(unsigned i) const {
+  constexpr int64_t kTerms = 9; // as many as a window of 3x3 has
+  if (blocking.packing == Blocking::Packing::None)
+    return false;
+  int64_t terms = 1;
+  for (unsigned d : ArrayRef(model.reductions).drop_front(i))
+    terms *= model.extents[d];
+  if (blocking.packing == Blocking::Packing::Pairs)
+    terms = llvm::divideCeil(terms, 4);
+  return terms <= kTerms;
 }
 
 SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
@@ -332,12 +348,26 @@ SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
              return linear(guard.expr).coefficients[d] != 0 && !alwaysHolds(guard);
            });
   });
-  if (!guarded && range.high - range.low == step) {
+  if (blocking.packing == Blocking::Packing::Pairs) {
+    if (d == blocking.joinedDim && !guarded) {
+      AffineExpr oldPosition = position[d];
+      position[d] = b.getAffineConstantExpr(range.low);
+      int64_t size = (range.high - range.low) * model.extents[blocking.packedDim];
+      accumulators = emitNeighbours({0, size}, points, std::move(accumulators));
+      position[d] = oldPosition;
+      return accumulators;
+    }
+    if (d == blocking.packedDim && !blocking.joinedDim)
+      return emitNeighbours(range, points, std::move(accumulators));
+  }
+  if (!guarded && (range.high - range.low == step || isUnrolled(i))) {
     AffineExpr oldPosition = position[d];
-    position[d] = b.getAffineConstantExpr(range.low);
-    Values results = emitReduction(i + 1, points, std::move(accumulators));
+    for (int64_t v = range.low; v < range.high; v += step) {
+      position[d] = b.getAffineConstantExpr(v);
+      accumulators = emitReduction(i + 1, points, std::move(accumulators));
+    }
     position[d] = oldPosition;
-    return results;
+    return accumulators;
   }
   auto [low, high] = reductionBounds(d, range);
   return emitCarriedLoop(d, low, high, step, std::move(accumulators), [&](Values carried) {
@@ -374,6 +404,10 @@ void Emitter::emitResults(ArrayRef<SmallVector<int64_t>> points, ValueRange accu
   for (auto [p, point] : llvm::enumerate(points)) {
     Values values(accumulators.slice(p * numResults, numResults));
     for (const EpilogueOp &epilogue : model.epilogue) {
+      if (startsFromBias() && values.size() == 1) {
+        values.push_back(values[0]);
+        continue;
+      }
       linalg::GenericOp op = epilogue.op;
       IRMapping map;
       for (auto [arg, input] : llvm::zip(op.getRegionInputArgs(), epilogue.inputs)) {

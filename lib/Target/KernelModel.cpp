@@ -23,6 +23,8 @@ public:
   explicit Reader(KernelOp kernel) : kernel(kernel) {}
 
   FailureOr<KernelModel> read() {
+    for (BlockArgument arg : kernel.getKernelBlock()->getArguments())
+      model.operandTypes.push_back(cast<RankedTensorType>(arg.getType()));
     for (Operation &op : *kernel.getKernelBlock()) {
       if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
         if (failed(model.root ? readEpilogue(generic) : readRoot(generic)))
@@ -34,6 +36,7 @@ public:
         return failure();
       }
     }
+    findBias();
     return std::move(model);
   }
 
@@ -43,6 +46,7 @@ private:
   LogicalResult readEpilogue(linalg::GenericOp op);
   LogicalResult readView(Operation *op);
   LogicalResult readYield(YieldOp yield);
+  void findBias();
   FailureOr<Access> resolve(Value value, Exprs index);
   FailureOr<Access> resolveJoin(tensor::ConcatOp op, Exprs index, SmallVector<Guard> guards);
 
@@ -178,6 +182,36 @@ static bool isOffsetBy(BlockArgument arg, const APInt &value) {
   });
 }
 
+/// The zero point z if `value` is int32 `arg - z`.
+static std::optional<int64_t> zeroPointOf(Value value, BlockArgument arg) {
+  APInt zero(32, 0);
+  if (auto sub = value.getDefiningOp<arith::SubIOp>()) {
+    if (!matchPattern(sub.getRhs(), m_ConstantInt(&zero)))
+      return std::nullopt;
+    value = sub.getLhs();
+  }
+  auto extend = value.getDefiningOp<arith::ExtSIOp>();
+  if (!extend || extend.getIn() != arg || !arg.getType().isInteger(8))
+    return std::nullopt;
+  return zero.getSExtValue();
+}
+
+/// The zero points of a sum of products of int8, see `KernelModel::zeroPoints`.
+static std::optional<std::array<int64_t, 2>> zeroPointsOf(linalg::GenericOp op) {
+  Operation *last = op.getBody()->getTerminator()->getOperand(0).getDefiningOp();
+  auto args = op.getRegionInputArgs();
+  if (!isa<arith::AddIOp>(last) || args.size() < 2)
+    return std::nullopt;
+  for (Value term : last->getOperands())
+    if (auto product = term.getDefiningOp<arith::MulIOp>()) {
+      std::optional<int64_t> a = zeroPointOf(product.getLhs(), args[0]),
+                             b = zeroPointOf(product.getRhs(), args[1]);
+      if (a && b)
+        return std::array<int64_t, 2>{*a, *b};
+    }
+  return std::nullopt;
+}
+
 /// The padding of a guarded read must not change the result: zero in a sum of products
 /// or selections of it, minus infinity in a maximum, the zero point of stored integers.
 static LogicalResult verifyPadding(linalg::GenericOp op, bool isSum) {
@@ -235,6 +269,8 @@ LogicalResult Reader::readRoot(linalg::GenericOp op) {
     else
       model.isSum = false;
   }
+  if (model.isSum)
+    model.zeroPoints = zeroPointsOf(op);
   return success();
 }
 
@@ -336,7 +372,33 @@ LogicalResult Reader::readYield(YieldOp yield) {
   return success();
 }
 
+void Reader::findBias() {
+  if (!model.zeroPoints || model.epilogue.empty())
+    return;
+  EpilogueOp &first = model.epilogue.front();
+  auto add = first.op.getBody()->getTerminator()->getOperand(0).getDefiningOp<arith::AddIOp>();
+  bool isAddition = first.inputs.size() == 2 && add && first.op.getNumResults() == 1 &&
+                    isa<BlockArgument>(add.getLhs()) && isa<BlockArgument>(add.getRhs()) &&
+                    add.getLhs() != add.getRhs();
+  auto readsSum = [](const EpilogueOp::Input &input) { return input.computed == 0u; };
+  auto others = ArrayRef(model.epilogue).drop_front();
+  if (!isAddition || llvm::count_if(first.inputs, readsSum) != 1 ||
+      llvm::any_of(others, [&](auto &op) { return llvm::any_of(op.inputs, readsSum); }) ||
+      llvm::any_of(model.stores, [](auto &store) { return store.computed == 0; }))
+    return;
+  for (const EpilogueOp::Input &input : first.inputs)
+    if (input.access)
+      model.bias = input.access;
+}
+
 FailureOr<KernelModel> KernelModel::get(KernelOp kernel) { return Reader(kernel).read(); }
+
+std::optional<Linear> KernelModel::offsetOf(const Access &access) const {
+  AffineExpr offset = getAffineConstantExpr(0, operandTypes.front().getContext());
+  for (auto [expr, size] : llvm::zip_equal(access.index, operandTypes[access.operand].getShape()))
+    offset = offset * size + expr;
+  return Linear::get(offset, extents.size());
+}
 
 std::optional<Linear> Linear::get(AffineExpr expr, unsigned dims) {
   Linear result{SmallVector<int64_t>(dims, 0), 0};

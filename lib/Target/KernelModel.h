@@ -7,6 +7,8 @@
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
+#include <array>
+
 namespace tinytrain {
 
 /// A condition `0 <= expr < size` on the loop dimensions.
@@ -39,10 +41,21 @@ struct EpilogueOp {
   unsigned firstResult;
 };
 
+/// An affine expression without division: `sum(coefficients[d] * d) + constant`.
+struct Linear {
+  llvm::SmallVector<int64_t> coefficients;
+  int64_t constant = 0;
+
+  /// None where `expr` divides.
+  static std::optional<Linear> get(mlir::AffineExpr expr, unsigned dims);
+};
+
 /// The loop nest of one kernel: the root op, the elementwise ops after it, what is stored.
 /// Values computed per element are numbered: the root's results first.
 struct KernelModel {
   mlir::linalg::GenericOp root;
+  /// Of the kernel's operands, as tensors.
+  llvm::SmallVector<mlir::RankedTensorType> operandTypes;
   llvm::SmallVector<int64_t> extents;
   llvm::SmallVector<unsigned> parallel, reductions;
   /// Per root input; none where its element is not used.
@@ -66,20 +79,21 @@ struct KernelModel {
   /// True if the reduction is one sum that starts from zero, whose terms may be added in any
   /// order.
   bool isSum = false;
+  /// Where the terms are products of int8 less a zero point, summed in int32: the zero points of
+  /// the first two inputs.
+  std::optional<std::array<int64_t, 2>> zeroPoints;
+
+  /// The operand whose element the first elementwise op adds to a sum of integers: the sum may as
+  /// well start from it.
+  std::optional<Access> bias;
+
+  /// The distance of an element from the start of its operand, in elements.
+  std::optional<Linear> offsetOf(const Access &access) const;
 
   unsigned numRootResults() const { return startValues.size(); }
 
   /// Reads a kernel's region; a region that is no such loop nest is an error on the op.
   static mlir::FailureOr<KernelModel> get(KernelOp kernel);
-};
-
-/// An affine expression without division: `sum(coefficients[d] * d) + constant`.
-struct Linear {
-  llvm::SmallVector<int64_t> coefficients;
-  int64_t constant = 0;
-
-  /// None where `expr` divides.
-  static std::optional<Linear> get(mlir::AffineExpr expr, unsigned dims);
 };
 
 } // namespace tinytrain

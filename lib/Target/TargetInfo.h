@@ -25,6 +25,8 @@ struct TargetInfo {
   unsigned minVectorBits;
   /// Registers that hold floats: vectors, or scalars on a scalar core.
   unsigned floatRegisters;
+  /// Has the DSP extension: two 16-bit products added to a 32-bit sum in one instruction.
+  bool hasPairProducts;
   /// Favours code size over speed: no loop unrolling beyond register blocking.
   bool isMicrocontroller;
 
