@@ -7,6 +7,7 @@
 
 #include "mlir/IR/IRMapping.h"
 
+#include <array>
 #include <map>
 
 namespace tinytrain {
@@ -98,7 +99,9 @@ private:
     bool isTop;
   };
   Factor loadFactor(unsigned i, llvm::ArrayRef<int64_t> offsets, unsigned which);
-  mlir::Value loadWord(mlir::Value buffer, llvm::ArrayRef<mlir::AffineExpr> index);
+  void setAnchor();
+  mlir::Value pointerTo(unsigned i, llvm::ArrayRef<int64_t> offsets);
+  mlir::Value loadPacked(unsigned i, llvm::ArrayRef<int64_t> offsets, mlir::Type type);
   void store(mlir::Value value, const Access &access, llvm::ArrayRef<int64_t> offsets);
   bool variesAlongLanes(llvm::ArrayRef<mlir::AffineExpr> index, bool &contiguous) const;
   Values emitBody(mlir::linalg::GenericOp op, mlir::IRMapping &map,
@@ -139,6 +142,19 @@ private:
   using Place = std::pair<const void *, std::vector<const void *>>;
   static Place keyOf(mlir::Value buffer, llvm::ArrayRef<mlir::AffineExpr> index);
   std::map<Place, mlir::Value> loaded;
+  /// Pointers to both factors of a product at some position: packed int8 is loaded at constant
+  /// distances from them.
+  struct Anchor {
+    std::array<mlir::Value, 2> pointers;
+    /// How far an element lies from the start of its operand, over all dimensions.
+    std::array<mlir::AffineExpr, 2> offsets;
+    llvm::SmallVector<mlir::AffineExpr> position;
+    /// Of the operands behind the place where two are joined.
+    bool inUpper;
+  };
+  std::optional<Anchor> anchor;
+  /// Packed int8 at the current place, by input, offsets and bits.
+  std::map<std::tuple<unsigned, llvm::SmallVector<int64_t>, unsigned>, mlir::Value> packed;
   /// Of loaded words the bytes in even and in odd places, widened.
   std::map<std::pair<const void *, unsigned>, mlir::Value> widened;
 };

@@ -264,6 +264,8 @@ void Emitter::emitTile() {
       else
         accumulators.push_back(Value());
     }
+  if (blocking.packing != Blocking::Packing::None)
+    setAnchor();
   accumulators = emitReduction(0, points, std::move(accumulators));
 
   if (vectorMode && !vectorIsParallel()) {

@@ -20,7 +20,7 @@ using namespace tinytrain;
 namespace {
 constexpr int64_t kBytesPerWord = 4;
 /// Words in one turn of a loop, and in a loop's place.
-constexpr int64_t kWordsPerTurn = 2, kUnrolledWords = 6;
+constexpr int64_t kWordsPerTurn = 4, kUnrolledWords = 8;
 } // namespace
 
 static Value intrinsic(OpBuilder &b, Location loc, const Twine &name, ValueRange arguments) {
@@ -43,26 +43,81 @@ static Value widen(OpBuilder &b, Location loc, Value word, bool isEven, int64_t 
   return intrinsic(b, loc, "sxtab16", {int32(b, loc, int32_t(half << 16 | half)), word});
 }
 
-Value Emitter::loadWord(Value buffer, ArrayRef<AffineExpr> index) {
-  auto bytes = VectorType::get({kBytesPerWord}, b.getI8Type());
-  Value loaded = vector::LoadOp::create(b, loc, bytes, buffer, expand(index));
-  return LLVM::BitcastOp::create(b, loc, b.getI32Type(), loaded);
+/// The same pointer, of which LLVM knows nothing: it would rather keep several bases and an offset
+/// in registers than one pointer that moves.
+static Value opaque(OpBuilder &b, Location loc, Value pointer) {
+  return LLVM::InlineAsmOp::create(b, loc, pointer.getType(), pointer, "", "=r,0",
+                                   /*has_side_effects=*/false, /*is_align_stack=*/false,
+                                   LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+      .getResult(0);
 }
 
-/// The factor of input `i` at a point: a register, and which of its halves; with
-/// `Packing::Pairs` register `which` of the two that a word fills.
+/// The distance of an element from the start of its operand.
+static AffineExpr offsetIn(MemRefType type, ArrayRef<AffineExpr> index) {
+  AffineExpr offset = getAffineConstantExpr(0, type.getContext());
+  for (auto [expr, size] : llvm::zip_equal(index, type.getShape()))
+    offset = offset * size + expr;
+  return offset;
+}
+
+/// Where the factors lie at the current position, from the first terms of the sums on.
+void Emitter::setAnchor() {
+  anchor = Anchor{{}, {}, position, inUpper};
+  for (unsigned d : model.reductions)
+    if (!ivs[d] && isa<AffineDimExpr>(position[d]))
+      anchor->position[d] = b.getAffineConstantExpr(0);
+  for (unsigned i : {0, 1}) {
+    auto [buffer, index] = placeOf(*model.inputs[i], {});
+    AffineExpr offset = offsetIn(cast<MemRefType>(buffer.getType()), index);
+    anchor->offsets[i] = offsetIn(cast<MemRefType>(buffer.getType()), model.inputs[i]->index);
+    Value address = arith::AddIOp::create(
+        b, loc, memref::ExtractAlignedPointerAsIndexOp::create(b, loc, buffer),
+        expand(simplifyAffineExpr(offset.replaceDims(anchor->position), dims, 0)));
+    Value word = arith::IndexCastOp::create(b, loc, b.getI32Type(), address);
+    auto type = LLVM::LLVMPointerType::get(b.getContext());
+    anchor->pointers[i] = opaque(b, loc, LLVM::IntToPtrOp::create(b, loc, type, word));
+  }
+}
+
+/// A pointer to the factor of input `i` at the current position, at `offsets` from it.
+Value Emitter::pointerTo(unsigned i, ArrayRef<int64_t> offsets) {
+  AffineExpr offset = anchor->offsets[i];
+  AffineExpr distance =
+      simplifyAffineExpr(at(offset, offsets) - offset.replaceDims(anchor->position), dims, 0);
+  std::optional<Linear> linear = Linear::get(distance, dims);
+  int64_t bytes = linear ? linear->constant : 0;
+  Value pointer = anchor->pointers[i];
+  auto advance = [&](LLVM::GEPArg by) {
+    pointer = LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer, by);
+  };
+  distance = simplifyAffineExpr(distance - bytes, dims, 0);
+  if (distance != b.getAffineConstantExpr(0))
+    advance(arith::IndexCastOp::create(b, loc, b.getI32Type(), expand(distance)).getResult());
+  if (bytes)
+    advance(int32_t(bytes));
+  return pointer;
+}
+
+/// A byte, or a word of four.
+Value Emitter::loadPacked(unsigned i, ArrayRef<int64_t> offsets, Type type) {
+  Value &cached =
+      packed[{i, SmallVector<int64_t>(offsets), type.getIntOrFloatBitWidth()}];
+  if (!cached)
+    cached = LLVM::LoadOp::create(b, loc, type, pointerTo(i, offsets), /*alignment=*/1);
+  return cached;
+}
+
 Emitter::Factor Emitter::loadFactor(unsigned i, ArrayRef<int64_t> offsets, unsigned which) {
-  const Access &access = *model.inputs[i];
   int64_t zeroPoint = (*model.zeroPoints)[i];
   SmallVector<int64_t> first(offsets);
   unsigned lane = which;
   if (!inWords) {
-    bool dependsOnLane = llvm::any_of(
-        access.index, [&](AffineExpr e) { return e.isFunctionOfDim(blocking.packedDim); });
+    bool dependsOnLane = llvm::any_of(model.inputs[i]->index, [&](AffineExpr e) {
+      return e.isFunctionOfDim(blocking.packedDim);
+    });
     if (!dependsOnLane) {
-      Value byte = load(access, offsets);
-      auto key = std::make_pair(byte.getAsOpaquePointer(), 0u);
-      Value &wide = widened[key];
+      Value byte = loadPacked(i, offsets, b.getI8Type());
+      Value &wide = widened[{byte.getAsOpaquePointer(), 0}];
       if (!wide) {
         wide = arith::ExtSIOp::create(b, loc, b.getI32Type(), byte);
         if (zeroPoint)
@@ -73,10 +128,7 @@ Emitter::Factor Emitter::loadFactor(unsigned i, ArrayRef<int64_t> offsets, unsig
     lane = offsets[blocking.packedDim] % kBytesPerWord;
     first[blocking.packedDim] -= lane;
   }
-  auto [buffer, index] = placeOf(access, first);
-  Value &word = loaded[keyOf(buffer, index)];
-  if (!word)
-    word = loadWord(buffer, index);
+  Value word = loadPacked(i, first, b.getI32Type());
   Value &wide = widened[{word.getAsOpaquePointer(), lane % 2}];
   if (!wide)
     wide = widen(b, loc, word, lane % 2 == 0, zeroPoint);
@@ -85,8 +137,6 @@ Emitter::Factor Emitter::loadFactor(unsigned i, ArrayRef<int64_t> offsets, unsig
 
 SmallVector<Value> Emitter::emitPackedTerms(ArrayRef<SmallVector<int64_t>> points,
                                             Values accumulators) {
-  loaded.clear();
-  widened.clear();
   for (unsigned which = 0; which < (inWords ? 2 : 1); ++which)
     for (auto [point, accumulator] : llvm::zip_equal(points, accumulators)) {
       Factor x = loadFactor(0, point, which), y = loadFactor(1, point, which);
@@ -97,7 +147,7 @@ SmallVector<Value> Emitter::emitPackedTerms(ArrayRef<SmallVector<int64_t>> point
                                             : "smlabb";
       accumulator = intrinsic(b, loc, name, {x.halves, y.halves, accumulator});
     }
-  loaded.clear();
+  packed.clear();
   widened.clear();
   return accumulators;
 }
@@ -125,16 +175,39 @@ SmallVector<Value> Emitter::emitNeighbours(Interval range, ArrayRef<SmallVector<
   };
   int64_t size = range.high - range.low, numWords = size / kBytesPerWord, done = 0;
   AffineExpr oldPosition = position[d];
+  Anchor oldAnchor = *anchor;
+  position[d] = b.getAffineConstantExpr(range.low);
+  if (anchor->inUpper != inUpper)
+    setAnchor();
   if (numWords > kUnrolledWords) {
     constexpr int64_t step = kWordsPerTurn * kBytesPerWord;
+    SmallVector<int64_t> none(dims, 0), next(dims, 0);
+    next[d] = step;
+    Anchor moving = *anchor;
+    for (unsigned i : {0, 1})
+      moving.pointers[i] = opaque(b, loc, pointerTo(i, none));
+    moving.position = position;
+    anchor = moving;
     done = size / step * step;
-    accumulators = emitCarriedLoop(
-        d, indexConstant(range.low), indexConstant(range.low + done), step,
-        std::move(accumulators), [&](Values carried) { return words(0, kWordsPerTurn, carried); });
+    auto setPointers = [&](Values &carried) {
+      anchor->pointers[1] = carried.pop_back_val();
+      anchor->pointers[0] = carried.pop_back_val();
+    };
+    llvm::append_range(accumulators, anchor->pointers);
+    accumulators = emitCarriedLoop(d, indexConstant(range.low), indexConstant(range.low + done),
+                                   step, std::move(accumulators), [&](Values carried) {
+                                     setPointers(carried);
+                                     carried = words(0, kWordsPerTurn, std::move(carried));
+                                     for (unsigned i : {0, 1})
+                                       carried.push_back(opaque(b, loc, pointerTo(i, next)));
+                                     return carried;
+                                   });
+    setPointers(accumulators);
+    anchor->position[d] = b.getAffineConstantExpr(range.low + done);
   }
-  position[d] = b.getAffineConstantExpr(range.low);
   int64_t rest = (size - done) / kBytesPerWord;
   accumulators = words(done, rest, std::move(accumulators));
+  anchor = oldAnchor;
   for (done += rest * kBytesPerWord; done < size; ++done)
     accumulators = emitTerms(shifted(done), accumulators);
   position[d] = oldPosition;
