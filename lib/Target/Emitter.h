@@ -51,12 +51,20 @@ private:
                        Values accumulators);
   Values emitReductionRange(unsigned i, Interval range,
                             llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
+  bool dependsOnOnly(const Guard &guard, unsigned d) const;
+  Interval knownRange(unsigned d, Interval range) const;
   bool isUnrolled(unsigned i) const;
   Values emitTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                    mlir::ValueRange accumulators);
   Values emitNeighbours(Interval range, llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                         Values accumulators);
-  Values emitPackedTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
+  Values emitEveryOtherLane(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
+                            Values accumulators);
+  /// What both factors of packed products are at a time: four terms of a sum, one of the lanes of
+  /// a tile, or a single term.
+  enum class Unit { Word, Lane, Byte };
+  Values emitPackedTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators,
+                         Unit unit);
   void emitResults(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                    mlir::ValueRange accumulators);
 
@@ -98,7 +106,7 @@ private:
     mlir::Value halves;
     bool isTop;
   };
-  Factor loadFactor(unsigned i, llvm::ArrayRef<int64_t> offsets, unsigned which);
+  Factor loadFactor(unsigned i, llvm::ArrayRef<int64_t> offsets, Unit unit, unsigned number);
   void setAnchor();
   mlir::Value pointerTo(unsigned i, llvm::ArrayRef<int64_t> offsets);
   mlir::Value loadPacked(unsigned i, llvm::ArrayRef<int64_t> offsets, mlir::Type type);
@@ -107,8 +115,9 @@ private:
   Values emitBody(mlir::linalg::GenericOp op, mlir::IRMapping &map,
                   llvm::ArrayRef<mlir::AffineExpr> index, llvm::ArrayRef<int64_t> offsets);
 
-  bool isPacked() const {
-    return inWords || (blocking.packing == Blocking::Packing::Lanes && tile[blocking.packedDim] > 1);
+  /// True where the lanes of a tile are packed.
+  bool inLanes() const {
+    return blocking.packing == Blocking::Packing::Lanes && tile[blocking.packedDim] > 1;
   }
 
   /// Sums of lanes start from zero.
@@ -134,8 +143,6 @@ private:
   llvm::SmallVector<int64_t> tile;
   /// True while values are vectors along `blocking.vectorDim`.
   bool vectorMode = false;
-  /// True while four terms of a reduction are computed at a time (`Blocking::Packing::Pairs`).
-  bool inWords = false;
   /// True while the loops stand behind the place where joined operands meet.
   bool inUpper = false;
   /// Loads at the current place, by operand and index.

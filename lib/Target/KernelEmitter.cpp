@@ -176,7 +176,8 @@ void Emitter::emitRange(unsigned i, Interval all) {
   unsigned d = blocking.loopDims[i];
   int64_t step = blocking.tile[d];
   Interval inside = all;
-  if (step > 1) {
+  bool isLanes = blocking.packing == Blocking::Packing::Lanes;
+  if (step > 1 || isUnrolled(0)) {
     inside = interior(d, all);
     inside.high = inside.low + (inside.high - inside.low) / step * step;
   }
@@ -184,6 +185,15 @@ void Emitter::emitRange(unsigned i, Interval all) {
     inside = {all.high, all.high};
   Interval before{all.low, inside.low}, after{inside.high, all.high};
   // Positions ascend, so that a result may overlap an operand (Overlap.h).
+  if (isLanes && step > 1) {
+    // Where the position is known, so is which terms lie in the padding.
+    for (int64_t v = before.low; v < before.high; ++v)
+      emitBorder(i, {v, v + 1});
+    emitInterior(i, inside);
+    for (int64_t v = after.low; v < after.high; ++v)
+      emitBorder(i, {v, v + 1});
+    return;
+  }
   if (before.low < before.high && after.low < after.high)
     return emitBetweenBorders(i, before, inside, after);
   emitBorder(i, before);
@@ -266,7 +276,10 @@ void Emitter::emitTile() {
     }
   if (blocking.packing != Blocking::Packing::None)
     setAnchor();
-  accumulators = emitReduction(0, points, std::move(accumulators));
+  if (inLanes())
+    accumulators = emitEveryOtherLane(points, std::move(accumulators));
+  else
+    accumulators = emitReduction(0, points, std::move(accumulators));
 
   if (vectorMode && !vectorIsParallel()) {
     for (Value &value : accumulators) {
@@ -318,13 +331,43 @@ std::pair<Value, Value> Emitter::reductionBounds(unsigned d, Interval range) {
 SmallVector<Value> Emitter::emitReduction(unsigned i, ArrayRef<SmallVector<int64_t>> points,
                                           Values accumulators) {
   if (i == model.reductions.size())
-    return isPacked() ? emitPackedTerms(points, std::move(accumulators))
-                      : emitTerms(points, accumulators);
+    return blocking.packing == Blocking::Packing::None
+               ? emitTerms(points, accumulators)
+               : emitPackedTerms(points, std::move(accumulators),
+                                 inLanes() ? Unit::Lane : Unit::Byte);
   unsigned d = model.reductions[i];
   forEachPart(d, {0, model.extents[d]}, [&](Interval part) {
     accumulators = emitReductionRange(i, part, points, std::move(accumulators));
   });
   return accumulators;
+}
+
+/// True if no other loop that runs has part in a condition.
+bool Emitter::dependsOnOnly(const Guard &guard, unsigned d) const {
+  Linear e = linear(guard.expr);
+  for (unsigned other = 0; other < dims; ++other)
+    if (other != d && e.coefficients[other])
+      return false;
+  return e.coefficients[d] != 0;
+}
+
+/// The values of a reduction that meet the conditions on nothing else.
+Interval Emitter::knownRange(unsigned d, Interval range) const {
+  for (const auto &input : model.inputs)
+    for (const Guard &guard : input ? ArrayRef(input->guards) : ArrayRef<Guard>()) {
+      if (!dependsOnOnly(guard, d))
+        continue;
+      Linear e = linear(guard.expr);
+      auto holds = [&](int64_t v) {
+        int64_t value = e.constant + e.coefficients[d] * v;
+        return value >= 0 && value < guard.size;
+      };
+      while (range.low < range.high && !holds(range.low))
+        ++range.low;
+      while (range.low < range.high && !holds(range.high - 1))
+        --range.high;
+    }
+  return range;
 }
 
 /// True if the loops over the reductions from number `i` on are short enough to need no loop.
@@ -345,9 +388,12 @@ SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
                                                Values accumulators) {
   unsigned d = model.reductions[i];
   int64_t step = blocking.vectorDim == d ? blocking.lanes : 1;
+  if (step == 1)
+    range = knownRange(d, range);
   bool guarded = llvm::any_of(model.inputs, [&](const std::optional<Access> &input) {
     return input && llvm::any_of(input->guards, [&](const Guard &guard) {
-             return linear(guard.expr).coefficients[d] != 0 && !alwaysHolds(guard);
+             return linear(guard.expr).coefficients[d] != 0 && !alwaysHolds(guard) &&
+                    !dependsOnOnly(guard, d);
            });
   });
   if (blocking.packing == Blocking::Packing::Pairs) {

@@ -107,40 +107,39 @@ Value Emitter::loadPacked(unsigned i, ArrayRef<int64_t> offsets, Type type) {
   return cached;
 }
 
-Emitter::Factor Emitter::loadFactor(unsigned i, ArrayRef<int64_t> offsets, unsigned which) {
+/// The factor of input `i` at a point: of a whole word, register `number` of the two it fills; else
+/// a register, and which of its halves.
+Emitter::Factor Emitter::loadFactor(unsigned i, ArrayRef<int64_t> offsets, Unit unit,
+                                    unsigned number) {
   int64_t zeroPoint = (*model.zeroPoints)[i];
   SmallVector<int64_t> first(offsets);
-  unsigned lane = which;
-  if (!inWords) {
-    bool dependsOnLane = llvm::any_of(model.inputs[i]->index, [&](AffineExpr e) {
+  if (unit == Unit::Lane) {
+    bool isPacked = llvm::any_of(model.inputs[i]->index, [&](AffineExpr e) {
       return e.isFunctionOfDim(blocking.packedDim);
     });
-    if (!dependsOnLane) {
-      Value byte = loadPacked(i, offsets, b.getI8Type());
-      Value &wide = widened[{byte.getAsOpaquePointer(), 0}];
-      if (!wide) {
-        wide = arith::ExtSIOp::create(b, loc, b.getI32Type(), byte);
-        if (zeroPoint)
-          wide = arith::SubIOp::create(b, loc, wide, int32(b, loc, zeroPoint));
-      }
-      return {wide, false};
-    }
-    lane = offsets[blocking.packedDim] % kBytesPerWord;
-    first[blocking.packedDim] -= lane;
+    number = isPacked ? offsets[blocking.packedDim] % kBytesPerWord : 0;
+    first[blocking.packedDim] -= number;
+    if (!isPacked)
+      unit = Unit::Byte;
   }
-  Value word = loadPacked(i, first, b.getI32Type());
-  Value &wide = widened[{word.getAsOpaquePointer(), lane % 2}];
-  if (!wide)
-    wide = widen(b, loc, word, lane % 2 == 0, zeroPoint);
-  return {wide, lane / 2 != 0};
+  Value bytes = loadPacked(i, first, unit == Unit::Byte ? b.getI8Type() : b.getI32Type());
+  Value &wide = widened[{bytes.getAsOpaquePointer(), number % 2}];
+  if (!wide && unit == Unit::Byte) {
+    wide = arith::ExtSIOp::create(b, loc, b.getI32Type(), bytes);
+    if (zeroPoint)
+      wide = arith::SubIOp::create(b, loc, wide, int32(b, loc, zeroPoint));
+  } else if (!wide) {
+    wide = widen(b, loc, bytes, number % 2 == 0, zeroPoint);
+  }
+  return {wide, unit == Unit::Lane && number / 2 != 0};
 }
 
 SmallVector<Value> Emitter::emitPackedTerms(ArrayRef<SmallVector<int64_t>> points,
-                                            Values accumulators) {
-  for (unsigned which = 0; which < (inWords ? 2 : 1); ++which)
+                                            Values accumulators, Unit unit) {
+  for (unsigned number = 0; number < (unit == Unit::Word ? 2 : 1); ++number)
     for (auto [point, accumulator] : llvm::zip_equal(points, accumulators)) {
-      Factor x = loadFactor(0, point, which), y = loadFactor(1, point, which);
-      StringRef name = inWords               ? "smlad"
+      Factor x = loadFactor(0, point, unit, number), y = loadFactor(1, point, unit, number);
+      StringRef name = unit == Unit::Word   ? "smlad"
                        : x.isTop && y.isTop ? "smlatt"
                        : x.isTop            ? "smlatb"
                        : y.isTop            ? "smlabt"
@@ -149,6 +148,27 @@ SmallVector<Value> Emitter::emitPackedTerms(ArrayRef<SmallVector<int64_t>> point
     }
   packed.clear();
   widened.clear();
+  return accumulators;
+}
+
+/// The lanes that lie in even bytes, then the others: their sums do not fit the registers all at
+/// once.
+SmallVector<Value> Emitter::emitEveryOtherLane(ArrayRef<SmallVector<int64_t>> points,
+                                               Values accumulators) {
+  for (int64_t parity : {0, 1}) {
+    SmallVector<SmallVector<int64_t>> some;
+    Values sums;
+    for (auto [point, accumulator] : llvm::zip_equal(points, accumulators))
+      if (point[blocking.packedDim] % 2 == parity) {
+        some.push_back(point);
+        sums.push_back(accumulator);
+      }
+    sums = emitReduction(0, some, std::move(sums));
+    Value *next = sums.begin();
+    for (auto [point, accumulator] : llvm::zip_equal(points, accumulators))
+      if (point[blocking.packedDim] % 2 == parity)
+        accumulator = *next++;
+  }
   return accumulators;
 }
 
@@ -167,10 +187,8 @@ SmallVector<Value> Emitter::emitNeighbours(Interval range, ArrayRef<SmallVector<
     return result;
   };
   auto words = [&](int64_t from, int64_t count, Values sums) {
-    inWords = true;
     for (int64_t i = 0; i < count; ++i)
-      sums = emitPackedTerms(shifted(from + i * kBytesPerWord), std::move(sums));
-    inWords = false;
+      sums = emitPackedTerms(shifted(from + i * kBytesPerWord), std::move(sums), Unit::Word);
     return sums;
   };
   int64_t size = range.high - range.low, numWords = size / kBytesPerWord, done = 0;
@@ -207,9 +225,9 @@ SmallVector<Value> Emitter::emitNeighbours(Interval range, ArrayRef<SmallVector<
   }
   int64_t rest = (size - done) / kBytesPerWord;
   accumulators = words(done, rest, std::move(accumulators));
-  anchor = oldAnchor;
   for (done += rest * kBytesPerWord; done < size; ++done)
-    accumulators = emitTerms(shifted(done), accumulators);
+    accumulators = emitPackedTerms(shifted(done), std::move(accumulators), Unit::Byte);
+  anchor = oldAnchor;
   position[d] = oldPosition;
   return accumulators;
 }

@@ -11,22 +11,53 @@ from ..target import Target, lookup_target
 # "no-builtins" keeps LLVM from turning the loops into calls of themselves.
 _TEXT = """
 module {{
-  llvm.func weak @memcpy(%d: !llvm.ptr, %s: !llvm.ptr, %n: {size}) -> !llvm.ptr
-      attributes {{no_unwind, passthrough = ["no-builtins"]}} {{
+  // Ascending, so that the target may overlap the source from below. Words need not be aligned.
+  llvm.func internal @copy(%d: !llvm.ptr, %s: !llvm.ptr, %n: {size})
+      attributes {{no_unwind, no_inline, passthrough = ["no-builtins"]}} {{
     %0 = llvm.mlir.constant(0 : {size}) : {size}
     %1 = llvm.mlir.constant(1 : {size}) : {size}
-    llvm.br ^head(%0 : {size})
-  ^head(%i: {size}):
+    %chunk = llvm.mlir.constant(16 : {size}) : {size}
+    %mask = llvm.mlir.constant(-16 : {size}) : {size}
+    %chunks = llvm.and %n, %mask : {size}
+    llvm.br ^words(%0 : {size})
+  ^words(%w: {size}):
+    %whole = llvm.icmp "ult" %w, %chunks : {size}
+    llvm.cond_br %whole, ^chunk, ^bytes(%chunks : {size})
+  ^chunk:
+    %p0 = llvm.getelementptr %s[%w] : (!llvm.ptr, {size}) -> !llvm.ptr, i8
+    %p1 = llvm.getelementptr %p0[4] : (!llvm.ptr) -> !llvm.ptr, i8
+    %p2 = llvm.getelementptr %p0[8] : (!llvm.ptr) -> !llvm.ptr, i8
+    %p3 = llvm.getelementptr %p0[12] : (!llvm.ptr) -> !llvm.ptr, i8
+    %w0 = llvm.load %p0 {{alignment = 1 : i64}} : !llvm.ptr -> i32
+    %w1 = llvm.load %p1 {{alignment = 1 : i64}} : !llvm.ptr -> i32
+    %w2 = llvm.load %p2 {{alignment = 1 : i64}} : !llvm.ptr -> i32
+    %w3 = llvm.load %p3 {{alignment = 1 : i64}} : !llvm.ptr -> i32
+    %q0 = llvm.getelementptr %d[%w] : (!llvm.ptr, {size}) -> !llvm.ptr, i8
+    %q1 = llvm.getelementptr %q0[4] : (!llvm.ptr) -> !llvm.ptr, i8
+    %q2 = llvm.getelementptr %q0[8] : (!llvm.ptr) -> !llvm.ptr, i8
+    %q3 = llvm.getelementptr %q0[12] : (!llvm.ptr) -> !llvm.ptr, i8
+    llvm.store %w0, %q0 {{alignment = 1 : i64}} : i32, !llvm.ptr
+    llvm.store %w1, %q1 {{alignment = 1 : i64}} : i32, !llvm.ptr
+    llvm.store %w2, %q2 {{alignment = 1 : i64}} : i32, !llvm.ptr
+    llvm.store %w3, %q3 {{alignment = 1 : i64}} : i32, !llvm.ptr
+    %next = llvm.add %w, %chunk : {size}
+    llvm.br ^words(%next : {size})
+  ^bytes(%i: {size}):
     %more = llvm.icmp "ult" %i, %n : {size}
-    llvm.cond_br %more, ^body, ^end
-  ^body:
+    llvm.cond_br %more, ^byte, ^end
+  ^byte:
     %p = llvm.getelementptr %s[%i] : (!llvm.ptr, {size}) -> !llvm.ptr, i8
     %q = llvm.getelementptr %d[%i] : (!llvm.ptr, {size}) -> !llvm.ptr, i8
     %b = llvm.load %p : !llvm.ptr -> i8
     llvm.store %b, %q : i8, !llvm.ptr
     %j = llvm.add %i, %1 : {size}
-    llvm.br ^head(%j : {size})
+    llvm.br ^bytes(%j : {size})
   ^end:
+    llvm.return
+  }}
+  llvm.func weak @memcpy(%d: !llvm.ptr, %s: !llvm.ptr, %n: {size}) -> !llvm.ptr
+      attributes {{no_unwind, passthrough = ["no-builtins"]}} {{
+    llvm.call @copy(%d, %s, %n) : (!llvm.ptr, !llvm.ptr, {size}) -> ()
     llvm.return %d : !llvm.ptr
   }}
   llvm.func weak @memset(%d: !llvm.ptr, %c: i32, %n: {size}) -> !llvm.ptr
@@ -48,25 +79,25 @@ module {{
   }}
   llvm.func weak @memmove(%d: !llvm.ptr, %s: !llvm.ptr, %n: {size}) -> !llvm.ptr
       attributes {{no_unwind, passthrough = ["no-builtins"]}} {{
+    %up = llvm.icmp "ult" %d, %s : !llvm.ptr
+    llvm.cond_br %up, ^ascending, ^descending
+  ^ascending:
+    llvm.call @copy(%d, %s, %n) : (!llvm.ptr, !llvm.ptr, {size}) -> ()
+    llvm.return %d : !llvm.ptr
+  ^descending:
     %0 = llvm.mlir.constant(0 : {size}) : {size}
     %1 = llvm.mlir.constant(1 : {size}) : {size}
-    %up = llvm.icmp "ult" %d, %s : !llvm.ptr
-    %step = llvm.mlir.constant(-1 : {size}) : {size}
-    %first = llvm.sub %n, %1 : {size}
-    %start = llvm.select %up, %0, %first : i1, {size}
-    %delta = llvm.select %up, %1, %step : i1, {size}
-    llvm.br ^head(%start, %n : {size}, {size})
-  ^head(%i: {size}, %left: {size}):
+    llvm.br ^head(%n : {size})
+  ^head(%left: {size}):
     %done = llvm.icmp "eq" %left, %0 : {size}
     llvm.cond_br %done, ^end, ^body
   ^body:
+    %i = llvm.sub %left, %1 : {size}
     %p = llvm.getelementptr %s[%i] : (!llvm.ptr, {size}) -> !llvm.ptr, i8
     %q = llvm.getelementptr %d[%i] : (!llvm.ptr, {size}) -> !llvm.ptr, i8
     %b = llvm.load %p : !llvm.ptr -> i8
     llvm.store %b, %q : i8, !llvm.ptr
-    %j = llvm.add %i, %delta : {size}
-    %rest = llvm.sub %left, %1 : {size}
-    llvm.br ^head(%j, %rest : {size}, {size})
+    llvm.br ^head(%i : {size})
   ^end:
     llvm.return %d : !llvm.ptr
   }}
