@@ -90,6 +90,9 @@ public:
       choosePacking(blocking);
     else
       chooseVectorDim(blocking);
+    blocking.unrollsWindows = target.isMicrocontroller && !blocking.vectorDim;
+    if (blocking.unrollsWindows && blocking.packing == Blocking::Packing::None && model.isSum)
+      blocking.termsPerTurn = 2;
     if (blocking.vectorDim && isParallel(*blocking.vectorDim))
       blocking.tile[*blocking.vectorDim] = blocking.lanes;
     if (!model.reductions.empty())
@@ -227,7 +230,8 @@ private:
       for (unsigned d : model.parallel)
         if (dependenceOf(*access, d, dims).any)
           count *= unrollOf(blocking, tile, d);
-      loads += count;
+      // An integer among floats is moved and converted.
+      loads += count * (isInteger(*access) && !model.zeroPoints && target.isMicrocontroller ? 3 : 1);
       smallest = std::min(smallest, count);
       largest = std::max(largest, count);
     }
@@ -238,6 +242,10 @@ private:
     // A core has about a dozen address registers: many streams of addresses spill.
     double spills = target.isMicrocontroller ? std::max(0.0, loads - 8) : 0;
     return (points + loads + spills) / points;
+  }
+
+  bool isInteger(const Access &access) const {
+    return model.operandTypes[access.operand].getElementType().isInteger();
   }
 
   static int64_t unrollOf(const Blocking &blocking, ArrayRef<int64_t> tile, unsigned d) {

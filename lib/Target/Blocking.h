@@ -34,6 +34,11 @@ struct Blocking {
   /// A reduction around `packedDim` whose steps go on where those of `packedDim` end: where
   /// neither is guarded, both are one run of neighbours.
   std::optional<unsigned> joinedDim;
+  /// Short loops over a window are unrolled, with code of its own for the image's border; of other
+  /// reductions so many terms are computed in one turn. For cores without vectors, where a loop's
+  /// own instructions count.
+  bool unrollsWindows = false;
+  int64_t termsPerTurn = 1;
   /// Step of each parallel dimension's loop: as many elements are computed at a time.
   llvm::SmallVector<int64_t> tile;
 

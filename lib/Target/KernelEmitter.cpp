@@ -176,7 +176,6 @@ void Emitter::emitRange(unsigned i, Interval all) {
   unsigned d = blocking.loopDims[i];
   int64_t step = blocking.tile[d];
   Interval inside = all;
-  bool isLanes = blocking.packing == Blocking::Packing::Lanes;
   if (step > 1 || isUnrolled(0)) {
     inside = interior(d, all);
     inside.high = inside.low + (inside.high - inside.low) / step * step;
@@ -185,7 +184,8 @@ void Emitter::emitRange(unsigned i, Interval all) {
     inside = {all.high, all.high};
   Interval before{all.low, inside.low}, after{inside.high, all.high};
   // Positions ascend, so that a result may overlap an operand (Overlap.h).
-  if (isLanes && step > 1) {
+  bool isKnown = blocking.unrollsWindows && blocking.packing != Blocking::Packing::Pairs;
+  if (isKnown && step > 1) {
     // Where the position is known, so is which terms lie in the padding.
     for (int64_t v = before.low; v < before.high; ++v)
       emitBorder(i, {v, v + 1});
@@ -373,7 +373,7 @@ Interval Emitter::knownRange(unsigned d, Interval range) const {
 /// True if the loops over the reductions from number `i` on are short enough to need no loop.
 bool Emitter::isUnrolled(unsigned i) const {
   constexpr int64_t kTerms = 9; // as many as a window of 3x3 has
-  if (blocking.packing == Blocking::Packing::None)
+  if (!blocking.unrollsWindows)
     return false;
   int64_t terms = 1;
   for (unsigned d : ArrayRef(model.reductions).drop_front(i))
@@ -417,9 +417,19 @@ SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
     position[d] = oldPosition;
     return accumulators;
   }
+  if (!guarded && i + 1 == model.reductions.size() &&
+      (range.high - range.low) % blocking.termsPerTurn == 0)
+    step *= blocking.termsPerTurn;
   auto [low, high] = reductionBounds(d, range);
+  int64_t stride = blocking.vectorDim == d ? blocking.lanes : 1;
   return emitCarriedLoop(d, low, high, step, std::move(accumulators), [&](Values carried) {
-    return emitReduction(i + 1, points, std::move(carried));
+    SmallVector<SmallVector<int64_t>> shifted(points);
+    for (int64_t term = 0; term < step; term += stride) {
+      carried = emitReduction(i + 1, shifted, std::move(carried));
+      for (SmallVector<int64_t> &point : shifted)
+        point[d] += stride;
+    }
+    return carried;
   });
 }
 
