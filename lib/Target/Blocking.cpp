@@ -95,7 +95,9 @@ public:
       blocking.termsPerTurn = 2;
     if (blocking.vectorDim && isParallel(*blocking.vectorDim))
       blocking.tile[*blocking.vectorDim] = blocking.lanes;
-    if (!model.reductions.empty())
+    if (blocking.holdsInput)
+      blocking.tile[blocking.loopDims[blocking.loopDims.size() - 2]] = 2;
+    else if (!model.reductions.empty())
       chooseTile(blocking);
     return blocking;
   }
@@ -164,6 +166,7 @@ private:
         blocking.joinedDim = findJoinedDim(d);
       if (blocking.joinedDim || model.extents[d] >= kBytesPerWord) {
         blocking.packing = Blocking::Packing::Pairs;
+        blocking.holdsInput = canHoldInput(blocking);
         return;
       }
     }
@@ -178,6 +181,17 @@ private:
         blocking.tile[d] = kBytesPerWord;
         return;
       }
+  }
+
+  /// Two words of each of two neighbours fill eight registers.
+  bool canHoldInput(const Blocking &blocking) const {
+    const Access &input = *model.inputs[0];
+    int64_t terms = 1;
+    for (unsigned d : model.reductions)
+      terms *= model.extents[d];
+    return terms == 2 * kBytesPerWord && !model.join && input.guards.empty() &&
+           blocking.loopDims.size() > 1 &&
+           !dependenceOf(input, blocking.loopDims.back(), dims).any;
   }
 
   /// See `Blocking::joinedDim`.

@@ -34,6 +34,9 @@ struct Blocking {
   /// A reduction around `packedDim` whose steps go on where those of `packedDim` end: where
   /// neither is guarded, both are one run of neighbours.
   std::optional<unsigned> joinedDim;
+  /// True if the packed factors of the first input stay in registers while the innermost loop runs
+  /// over results that share them.
+  bool holdsInput = false;
   /// Short loops over a window are unrolled, with code of its own for the image's border; of other
   /// reductions so many terms are computed in one turn. For cores without vectors, where a loop's
   /// own instructions count.

@@ -46,6 +46,7 @@ private:
   void emitBorder(unsigned i, Interval range);
   void emitInterior(unsigned i, Interval range);
   void emitBetweenBorders(unsigned i, Interval before, Interval inside, Interval after);
+  llvm::SmallVector<llvm::SmallVector<int64_t>> tilePoints() const;
   void emitTile();
   Values emitReduction(unsigned i, llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                        Values accumulators);
@@ -108,6 +109,7 @@ private:
   };
   Factor loadFactor(unsigned i, llvm::ArrayRef<int64_t> offsets, Unit unit, unsigned number);
   void setAnchor();
+  void holdInput();
   mlir::Value pointerTo(unsigned i, llvm::ArrayRef<int64_t> offsets);
   mlir::Value loadPacked(unsigned i, llvm::ArrayRef<int64_t> offsets, mlir::Type type);
   void store(mlir::Value value, const Access &access, llvm::ArrayRef<int64_t> offsets);
@@ -162,6 +164,8 @@ private:
   std::optional<Anchor> anchor;
   /// Packed int8 at the current place, by input, offsets and bits.
   std::map<std::tuple<unsigned, llvm::SmallVector<int64_t>, unsigned>, mlir::Value> packed;
+  /// What `Blocking::holdsInput` keeps, by offsets, and the register of a word's two.
+  std::map<std::pair<llvm::SmallVector<int64_t>, unsigned>, mlir::Value> held;
   /// Of loaded words the bytes in even and in odd places, widened.
   std::map<std::pair<const void *, unsigned>, mlir::Value> widened;
 };

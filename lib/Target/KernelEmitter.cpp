@@ -215,7 +215,10 @@ void Emitter::emitInterior(unsigned i, Interval range) {
   unsigned d = blocking.loopDims[i];
   tile[d] = blocking.tile[d];
   ranges[d] = range;
+  if (blocking.holdsInput && i + 1 == blocking.loopDims.size())
+    holdInput();
   emitLoop(d, range.low, range.high, tile[d], [&] { emitParallel(i + 1); });
+  held.clear();
   ranges[d] = {0, model.extents[d]};
 }
 
@@ -246,8 +249,8 @@ void Emitter::emitBetweenBorders(unsigned i, Interval before, Interval inside, I
 // Tiles
 //===----------------------------------------------------------------------===//
 
-void Emitter::emitTile() {
-  // The offsets of the tile's points, over all dimensions.
+/// The offsets of a tile's points, over all dimensions.
+SmallVector<SmallVector<int64_t>> Emitter::tilePoints() const {
   SmallVector<SmallVector<int64_t>> points = {SmallVector<int64_t>(dims, 0)};
   for (unsigned d : blocking.loopDims) {
     int64_t step = blocking.vectorDim == d ? blocking.lanes : 1;
@@ -259,6 +262,11 @@ void Emitter::emitTile() {
       }
     points = std::move(next);
   }
+  return points;
+}
+
+void Emitter::emitTile() {
+  SmallVector<SmallVector<int64_t>> points = tilePoints();
 
   loaded.clear();
   vectorMode = blocking.vectorDim.has_value();

@@ -122,6 +122,8 @@ Emitter::Factor Emitter::loadFactor(unsigned i, ArrayRef<int64_t> offsets, Unit 
     if (!isPacked)
       unit = Unit::Byte;
   }
+  if (auto it = held.find({first, number}); i == 0 && it != held.end())
+    return {it->second, false};
   Value bytes = loadPacked(i, first, unit == Unit::Byte ? b.getI8Type() : b.getI32Type());
   Value &wide = widened[{bytes.getAsOpaquePointer(), number % 2}];
   if (!wide && unit == Unit::Byte) {
@@ -132,6 +134,24 @@ Emitter::Factor Emitter::loadFactor(unsigned i, ArrayRef<int64_t> offsets, Unit 
     wide = widen(b, loc, bytes, number % 2 == 0, zeroPoint);
   }
   return {wide, unit == Unit::Lane && number / 2 != 0};
+}
+
+/// Loads what all turns of the innermost loop read of the first input.
+void Emitter::holdInput() {
+  SmallVector<AffineExpr> oldPosition(position);
+  position[blocking.loopDims.back()] = b.getAffineConstantExpr(0);
+  for (unsigned d : model.reductions)
+    position[d] = b.getAffineConstantExpr(0);
+  setAnchor();
+  for (SmallVector<int64_t> point : tilePoints())
+    for (int64_t from = 0; from < model.extents[blocking.packedDim]; from += kBytesPerWord) {
+      point[blocking.packedDim] = from;
+      for (unsigned number : {0, 1})
+        held[{point, number}] = loadFactor(0, point, Unit::Word, number).halves;
+    }
+  position = oldPosition;
+  packed.clear();
+  widened.clear();
 }
 
 SmallVector<Value> Emitter::emitPackedTerms(ArrayRef<SmallVector<int64_t>> points,
