@@ -92,7 +92,7 @@ public:
       chooseVectorDim(blocking);
     blocking.unrollsWindows = target.isMicrocontroller && !blocking.vectorDim;
     if (blocking.unrollsWindows && blocking.packing == Blocking::Packing::None && model.isSum)
-      blocking.termsPerTurn = 2;
+      blocking.termsPerTurn = 4;
     if (blocking.vectorDim && isParallel(*blocking.vectorDim))
       blocking.tile[*blocking.vectorDim] = blocking.lanes;
     if (blocking.holdsInput)
@@ -236,7 +236,7 @@ private:
   double tileCost(const Blocking &blocking, ArrayRef<int64_t> tile) const {
     if (blocking.packing != Blocking::Packing::None)
       return packedTileCost(blocking, tile);
-    double points = 1, loads = 0, smallest = 1e9, largest = 0;
+    double points = 1, loads = 0, streams = 0, smallest = 1e9;
     for (unsigned d : model.parallel)
       points *= unrollOf(blocking, tile, d);
     for (const Access *access : reads) {
@@ -247,14 +247,14 @@ private:
       // An integer among floats is moved and converted.
       loads += count * (isInteger(*access) && !model.zeroPoints && target.isMicrocontroller ? 3 : 1);
       smallest = std::min(smallest, count);
-      largest = std::max(largest, count);
+      streams += count;
     }
     double accumulators = points * model.numRootResults();
     double held = reads.size() > 1 ? smallest + 1 : 1;
     if (accumulators + held > target.floatRegisters || points > 24)
       return 1e9;
     // A core has about a dozen address registers: many streams of addresses spill.
-    double spills = target.isMicrocontroller ? std::max(0.0, loads - 8) : 0;
+    double spills = target.isMicrocontroller ? std::max(0.0, streams - 8) : 0;
     return (points + loads + spills) / points;
   }
 

@@ -20,7 +20,7 @@ using namespace tinytrain;
 namespace {
 constexpr int64_t kBytesPerWord = 4;
 /// Words in one turn of a loop, and in a loop's place.
-constexpr int64_t kWordsPerTurn = 4, kUnrolledWords = 8;
+constexpr int64_t kWordsPerTurn = 4, kUnrolledWords = 12;
 } // namespace
 
 static Value intrinsic(OpBuilder &b, Location loc, const Twine &name, ValueRange arguments) {
