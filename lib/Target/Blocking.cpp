@@ -91,7 +91,8 @@ public:
     else
       chooseVectorDim(blocking);
     blocking.unrollsWindows = target.isMicrocontroller && !blocking.vectorDim;
-    if (blocking.unrollsWindows && blocking.packing == Blocking::Packing::None && model.isSum)
+    if (blocking.unrollsWindows && blocking.packing == Blocking::Packing::None && model.isSum &&
+        llvm::all_of(reads, [&](const Access *a) { return model.offsetOf(*a).has_value(); }))
       blocking.termsPerTurn = 4;
     if (blocking.vectorDim && isParallel(*blocking.vectorDim))
       blocking.tile[*blocking.vectorDim] = blocking.lanes;
@@ -289,7 +290,7 @@ private:
       int64_t unit = tile[d];
       for (int64_t factor : {1, 2, 3, 4, 5, 6, 8}) {
         int64_t size = unit * factor;
-        if (size > model.extents[d])
+        if (size > (factor == 1 ? model.extents[d] : interiorOf(d)))
           break;
         if ((isJoined(d) || !mayHaveBorder(d)) && !divides(size, d))
           continue;
@@ -313,14 +314,37 @@ private:
            llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); });
   }
 
+  /// How many positions along a dimension meet no padding, wherever the reductions are.
+  int64_t interiorOf(unsigned d) const {
+    SmallVector<Linear> guards;
+    SmallVector<int64_t> sizes;
+    for (const Access *access : reads)
+      for (const Guard &guard : access->guards)
+        if (std::optional<Linear> e = Linear::get(guard.expr, dims); e && e->coefficients[d]) {
+          guards.push_back(*e);
+          sizes.push_back(guard.size);
+        }
+    int64_t count = 0;
+    for (int64_t v = 0; v < model.extents[d]; ++v)
+      count += llvm::all_of_zip(guards, sizes, [&](const Linear &e, int64_t size) {
+        int64_t low = e.constant + e.coefficients[d] * v, high = low;
+        for (unsigned r : model.reductions) {
+          int64_t last = e.coefficients[r] * (model.extents[r] - 1);
+          low += std::min<int64_t>(0, last);
+          high += std::max<int64_t>(0, last);
+        }
+        return low >= 0 && high < size;
+      });
+    return count;
+  }
+
   /// The share of elements that guarded dimensions leave to code without a tile.
   double borderShare(ArrayRef<int64_t> tile) const {
     double inside = 1;
     for (unsigned d : model.parallel) {
       if (tile[d] == 1 || !mayHaveBorder(d))
         continue;
-      int64_t interior = std::max<int64_t>(0, model.extents[d] - 2);
-      inside *= double(interior / tile[d] * tile[d]) / model.extents[d];
+      inside *= double(interiorOf(d) / tile[d] * tile[d]) / model.extents[d];
     }
     return 1 - inside;
   }

@@ -7,8 +7,8 @@
 
 #include "mlir/IR/IRMapping.h"
 
-#include <array>
 #include <map>
+#include <set>
 
 namespace tinytrain {
 
@@ -18,7 +18,8 @@ struct Interval {
 };
 
 /// Emits the loop nest of one kernel: `KernelEmitter.cpp` the loops, `ElementEmitter.cpp` what is
-/// loaded, computed and stored at one place, `PackedProducts.cpp` sums of products of packed int8.
+/// loaded, computed and stored at one place, `PackedProducts.cpp` sums of products of packed int8,
+/// `PointerEmitter.cpp` pointers that move along.
 class Emitter {
 public:
   Emitter(mlir::OpBuilder &b, mlir::Location loc, const KernelModel &model,
@@ -43,6 +44,7 @@ private:
   void emitParallel(unsigned i);
   void emitRange(unsigned i, Interval all);
   void forEachPart(unsigned d, Interval range, llvm::function_ref<void(Interval)> body);
+  bool bordersAreKnown(unsigned d) const;
   void emitBorder(unsigned i, Interval range);
   void emitInterior(unsigned i, Interval range);
   void emitBetweenBorders(unsigned i, Interval before, Interval inside, Interval after);
@@ -102,15 +104,20 @@ private:
   std::pair<mlir::Value, llvm::SmallVector<mlir::AffineExpr>>
   placeOf(const Access &access, llvm::ArrayRef<int64_t> offsets) const;
   mlir::Value load(const Access &access, llvm::ArrayRef<int64_t> offsets);
+  void setAnchor();
+  mlir::AffineExpr distanceTo(unsigned i, llvm::ArrayRef<int64_t> offsets) const;
+  mlir::Value pointerTo(unsigned i, mlir::AffineExpr distance);
+  mlir::Value loadAnchored(unsigned i, llvm::ArrayRef<int64_t> offsets);
+  Values emitMovingLoop(unsigned d, Interval range, int64_t step,
+                        llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators,
+                        llvm::function_ref<Values(Values)> body);
   /// Two int16, of which `isTop` names the one that counts.
   struct Factor {
     mlir::Value halves;
     bool isTop;
   };
   Factor loadFactor(unsigned i, llvm::ArrayRef<int64_t> offsets, Unit unit, unsigned number);
-  void setAnchor();
   void holdInput();
-  mlir::Value pointerTo(unsigned i, llvm::ArrayRef<int64_t> offsets);
   mlir::Value loadPacked(unsigned i, llvm::ArrayRef<int64_t> offsets, mlir::Type type);
   void store(mlir::Value value, const Access &access, llvm::ArrayRef<int64_t> offsets);
   bool variesAlongLanes(llvm::ArrayRef<mlir::AffineExpr> index, bool &contiguous) const;
@@ -151,19 +158,25 @@ private:
   using Place = std::pair<const void *, std::vector<const void *>>;
   static Place keyOf(mlir::Value buffer, llvm::ArrayRef<mlir::AffineExpr> index);
   std::map<Place, mlir::Value> loaded;
-  /// Pointers to both factors of a product at some position: packed int8 is loaded at constant
-  /// distances from them.
+  /// Pointers to the root's inputs at some position: elements are loaded at constant distances
+  /// from them.
   struct Anchor {
-    std::array<mlir::Value, 2> pointers;
-    /// How far an element lies from the start of its operand, over all dimensions.
-    std::array<mlir::AffineExpr, 2> offsets;
+    struct Input {
+      mlir::Type element;
+      /// How far an element lies from the start of its operand, over all dimensions.
+      mlir::AffineExpr offset;
+      /// In ascending order of what they point to, in elements from the position.
+      llvm::SmallVector<std::pair<int64_t, mlir::Value>, 1> pointers;
+    };
+    llvm::SmallVector<Input, 2> inputs;
     llvm::SmallVector<mlir::AffineExpr> position;
     /// Of the operands behind the place where two are joined.
-    bool inUpper;
+    bool inUpper = false;
   };
   std::optional<Anchor> anchor;
-  /// Packed int8 at the current place, by input, offsets and bits.
-  std::map<std::tuple<unsigned, llvm::SmallVector<int64_t>, unsigned>, mlir::Value> packed;
+  /// What was loaded at the current place, by input, distance from the anchor, and bits of what
+  /// is packed.
+  std::map<std::tuple<unsigned, const void *, unsigned>, mlir::Value> anchored;
   /// What `Blocking::holdsInput` keeps, by offsets, and the register of a word's two.
   std::map<std::pair<llvm::SmallVector<int64_t>, unsigned>, mlir::Value> held;
   /// Of loaded words the bytes in even and in odd places, widened.

@@ -176,7 +176,8 @@ void Emitter::emitRange(unsigned i, Interval all) {
   unsigned d = blocking.loopDims[i];
   int64_t step = blocking.tile[d];
   Interval inside = all;
-  if (step > 1 || isUnrolled(0)) {
+  bool isKnown = bordersAreKnown(d);
+  if (step > 1 || isUnrolled(0) || isKnown) {
     inside = interior(d, all);
     inside.high = inside.low + (inside.high - inside.low) / step * step;
   }
@@ -184,8 +185,7 @@ void Emitter::emitRange(unsigned i, Interval all) {
     inside = {all.high, all.high};
   Interval before{all.low, inside.low}, after{inside.high, all.high};
   // Positions ascend, so that a result may overlap an operand (Overlap.h).
-  bool isKnown = blocking.unrollsWindows && blocking.packing != Blocking::Packing::Pairs;
-  if (isKnown && step > 1) {
+  if (isKnown) {
     // Where the position is known, so is which terms lie in the padding.
     for (int64_t v = before.low; v < before.high; ++v)
       emitBorder(i, {v, v + 1});
@@ -199,6 +199,21 @@ void Emitter::emitRange(unsigned i, Interval all) {
   emitBorder(i, before);
   emitInterior(i, inside);
   emitBorder(i, after);
+}
+
+/// True if each position in the border of `d` has code of its own, in which the padding is known.
+bool Emitter::bordersAreKnown(unsigned d) const {
+  constexpr int64_t kPositions = 8;
+  auto isGuarded = [&](unsigned other) {
+    return llvm::any_of(model.inputs, [&](const std::optional<Access> &input) {
+      return input && llvm::any_of(input->guards, [&](const Guard &guard) {
+               return guard.expr.isFunctionOfDim(other);
+             });
+    });
+  };
+  return blocking.unrollsWindows && blocking.packing != Blocking::Packing::Pairs && isGuarded(d) &&
+         (blocking.tile[d] > 1 || model.extents[d] <= kPositions) &&
+         llvm::none_of(blocking.loopDims, [&](unsigned other) { return other > d && isGuarded(other); });
 }
 
 /// One element at a time: padding conditions are checked.
@@ -425,12 +440,8 @@ SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
     position[d] = oldPosition;
     return accumulators;
   }
-  if (!guarded && i + 1 == model.reductions.size() &&
-      (range.high - range.low) % blocking.termsPerTurn == 0)
-    step *= blocking.termsPerTurn;
-  auto [low, high] = reductionBounds(d, range);
-  int64_t stride = blocking.vectorDim == d ? blocking.lanes : 1;
-  return emitCarriedLoop(d, low, high, step, std::move(accumulators), [&](Values carried) {
+  int64_t stride = step;
+  auto terms = [&](Values carried) {
     SmallVector<SmallVector<int64_t>> shifted(points);
     for (int64_t term = 0; term < step; term += stride) {
       carried = emitReduction(i + 1, shifted, std::move(carried));
@@ -438,7 +449,19 @@ SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
         point[d] += stride;
     }
     return carried;
-  });
+  };
+  if (!guarded && blocking.termsPerTurn > 1 && i + 1 == model.reductions.size() &&
+      (range.high - range.low) % blocking.termsPerTurn == 0) {
+    step *= blocking.termsPerTurn;
+    std::optional<Anchor> oldAnchor;
+    std::swap(anchor, oldAnchor);
+    setAnchor();
+    accumulators = emitMovingLoop(d, range, step, points, std::move(accumulators), terms);
+    std::swap(anchor, oldAnchor);
+    return accumulators;
+  }
+  auto [low, high] = reductionBounds(d, range);
+  return emitCarriedLoop(d, low, high, step, std::move(accumulators), terms);
 }
 
 SmallVector<Value> Emitter::emitTerms(ArrayRef<SmallVector<int64_t>> points,
@@ -452,15 +475,16 @@ SmallVector<Value> Emitter::emitTerms(ArrayRef<SmallVector<int64_t>> points,
   Values results;
   for (auto [p, point] : llvm::enumerate(points)) {
     IRMapping map;
-    for (auto [arg, access] : llvm::zip(root.getRegionInputArgs(), model.inputs))
+    for (auto [i, arg, access] : llvm::enumerate(root.getRegionInputArgs(), model.inputs))
       if (access)
-        map.map(arg, load(*access, point));
+        map.map(arg, anchor ? loadAnchored(i, point) : load(*access, point));
     for (unsigned r = 0; r < numResults; ++r)
       if (Value accumulator = accumulators[p * numResults + r])
         map.map(root.getRegionOutputArgs()[r], accumulator);
     llvm::append_range(results, emitBody(root, map, index, point));
   }
   loaded.clear();
+  anchored.clear();
   return results;
 }
 

@@ -20,7 +20,9 @@ using namespace tinytrain;
 namespace {
 constexpr int64_t kBytesPerWord = 4;
 /// Words in one turn of a loop, and in a loop's place.
-constexpr int64_t kWordsPerTurn = 4, kUnrolledWords = 12;
+constexpr int64_t kWordsPerTurn = 8, kUnrolledWords = 24;
+/// Words that the scheduler may load ahead.
+constexpr int64_t kWordsPerFence = 4;
 } // namespace
 
 static Value intrinsic(OpBuilder &b, Location loc, const Twine &name, ValueRange arguments) {
@@ -33,6 +35,13 @@ static Value int32(OpBuilder &b, Location loc, int64_t value) {
   return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(value));
 }
 
+/// No load moves across: the scheduler would run out of registers.
+static void fence(OpBuilder &b, Location loc) {
+  LLVM::InlineAsmOp::create(b, loc, TypeRange(), ValueRange(), "", "~{memory}",
+                            /*has_side_effects=*/true, /*is_align_stack=*/false,
+                            LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
+}
+
 /// Two of the bytes of a word, the first and the third if `isEven`, as int16 less a zero point.
 static Value widen(OpBuilder &b, Location loc, Value word, bool isEven, int64_t zeroPoint) {
   if (!isEven)
@@ -43,67 +52,12 @@ static Value widen(OpBuilder &b, Location loc, Value word, bool isEven, int64_t 
   return intrinsic(b, loc, "sxtab16", {int32(b, loc, int32_t(half << 16 | half)), word});
 }
 
-/// The same pointer, of which LLVM knows nothing: it would rather keep several bases and an offset
-/// in registers than one pointer that moves.
-static Value opaque(OpBuilder &b, Location loc, Value pointer) {
-  return LLVM::InlineAsmOp::create(b, loc, pointer.getType(), pointer, "", "=r,0",
-                                   /*has_side_effects=*/false, /*is_align_stack=*/false,
-                                   LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
-      .getResult(0);
-}
-
-/// The distance of an element from the start of its operand.
-static AffineExpr offsetIn(MemRefType type, ArrayRef<AffineExpr> index) {
-  AffineExpr offset = getAffineConstantExpr(0, type.getContext());
-  for (auto [expr, size] : llvm::zip_equal(index, type.getShape()))
-    offset = offset * size + expr;
-  return offset;
-}
-
-/// Where the factors lie at the current position, from the first terms of the sums on.
-void Emitter::setAnchor() {
-  anchor = Anchor{{}, {}, position, inUpper};
-  for (unsigned d : model.reductions)
-    if (!ivs[d] && isa<AffineDimExpr>(position[d]))
-      anchor->position[d] = b.getAffineConstantExpr(0);
-  for (unsigned i : {0, 1}) {
-    auto [buffer, index] = placeOf(*model.inputs[i], {});
-    AffineExpr offset = offsetIn(cast<MemRefType>(buffer.getType()), index);
-    anchor->offsets[i] = offsetIn(cast<MemRefType>(buffer.getType()), model.inputs[i]->index);
-    Value address = arith::AddIOp::create(
-        b, loc, memref::ExtractAlignedPointerAsIndexOp::create(b, loc, buffer),
-        expand(simplifyAffineExpr(offset.replaceDims(anchor->position), dims, 0)));
-    Value word = arith::IndexCastOp::create(b, loc, b.getI32Type(), address);
-    auto type = LLVM::LLVMPointerType::get(b.getContext());
-    anchor->pointers[i] = opaque(b, loc, LLVM::IntToPtrOp::create(b, loc, type, word));
-  }
-}
-
-/// A pointer to the factor of input `i` at the current position, at `offsets` from it.
-Value Emitter::pointerTo(unsigned i, ArrayRef<int64_t> offsets) {
-  AffineExpr offset = anchor->offsets[i];
-  AffineExpr distance =
-      simplifyAffineExpr(at(offset, offsets) - offset.replaceDims(anchor->position), dims, 0);
-  std::optional<Linear> linear = Linear::get(distance, dims);
-  int64_t bytes = linear ? linear->constant : 0;
-  Value pointer = anchor->pointers[i];
-  auto advance = [&](LLVM::GEPArg by) {
-    pointer = LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer, by);
-  };
-  distance = simplifyAffineExpr(distance - bytes, dims, 0);
-  if (distance != b.getAffineConstantExpr(0))
-    advance(arith::IndexCastOp::create(b, loc, b.getI32Type(), expand(distance)).getResult());
-  if (bytes)
-    advance(int32_t(bytes));
-  return pointer;
-}
-
 /// A byte, or a word of four.
 Value Emitter::loadPacked(unsigned i, ArrayRef<int64_t> offsets, Type type) {
-  Value &cached =
-      packed[{i, SmallVector<int64_t>(offsets), type.getIntOrFloatBitWidth()}];
+  AffineExpr distance = distanceTo(i, offsets);
+  Value &cached = anchored[{i, distance.getAsOpaquePointer(), type.getIntOrFloatBitWidth()}];
   if (!cached)
-    cached = LLVM::LoadOp::create(b, loc, type, pointerTo(i, offsets), /*alignment=*/1);
+    cached = LLVM::LoadOp::create(b, loc, type, pointerTo(i, distance), /*alignment=*/1);
   return cached;
 }
 
@@ -150,7 +104,7 @@ void Emitter::holdInput() {
         held[{point, number}] = loadFactor(0, point, Unit::Word, number).halves;
     }
   position = oldPosition;
-  packed.clear();
+  anchored.clear();
   widened.clear();
 }
 
@@ -166,7 +120,7 @@ SmallVector<Value> Emitter::emitPackedTerms(ArrayRef<SmallVector<int64_t>> point
                                             : "smlabb";
       accumulator = intrinsic(b, loc, name, {x.halves, y.halves, accumulator});
     }
-  packed.clear();
+  anchored.clear();
   widened.clear();
   return accumulators;
 }
@@ -207,8 +161,11 @@ SmallVector<Value> Emitter::emitNeighbours(Interval range, ArrayRef<SmallVector<
     return result;
   };
   auto words = [&](int64_t from, int64_t count, Values sums) {
-    for (int64_t i = 0; i < count; ++i)
+    for (int64_t i = 0; i < count; ++i) {
+      if (i && i % kWordsPerFence == 0)
+        fence(b, loc);
       sums = emitPackedTerms(shifted(from + i * kBytesPerWord), std::move(sums), Unit::Word);
+    }
     return sums;
   };
   int64_t size = range.high - range.low, numWords = size / kBytesPerWord, done = 0;
@@ -219,29 +176,10 @@ SmallVector<Value> Emitter::emitNeighbours(Interval range, ArrayRef<SmallVector<
     setAnchor();
   if (numWords > kUnrolledWords) {
     constexpr int64_t step = kWordsPerTurn * kBytesPerWord;
-    SmallVector<int64_t> none(dims, 0), next(dims, 0);
-    next[d] = step;
-    Anchor moving = *anchor;
-    for (unsigned i : {0, 1})
-      moving.pointers[i] = opaque(b, loc, pointerTo(i, none));
-    moving.position = position;
-    anchor = moving;
     done = size / step * step;
-    auto setPointers = [&](Values &carried) {
-      anchor->pointers[1] = carried.pop_back_val();
-      anchor->pointers[0] = carried.pop_back_val();
-    };
-    llvm::append_range(accumulators, anchor->pointers);
-    accumulators = emitCarriedLoop(d, indexConstant(range.low), indexConstant(range.low + done),
-                                   step, std::move(accumulators), [&](Values carried) {
-                                     setPointers(carried);
-                                     carried = words(0, kWordsPerTurn, std::move(carried));
-                                     for (unsigned i : {0, 1})
-                                       carried.push_back(opaque(b, loc, pointerTo(i, next)));
-                                     return carried;
-                                   });
-    setPointers(accumulators);
-    anchor->position[d] = b.getAffineConstantExpr(range.low + done);
+    accumulators = emitMovingLoop(
+        d, {range.low, range.low + done}, step, points, std::move(accumulators),
+        [&](Values carried) { return words(0, kWordsPerTurn, std::move(carried)); });
   }
   int64_t rest = (size - done) / kBytesPerWord;
   accumulators = words(done, rest, std::move(accumulators));

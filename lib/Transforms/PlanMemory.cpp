@@ -174,6 +174,21 @@ static std::string textOf(Location loc) {
   return text;
 }
 
+/// The names of the functions that an op calls, directly or not.
+static SmallVector<Attribute> functionsOf(Operation *op) {
+  llvm::SetVector<Attribute> names;
+  std::function<void(Operation *)> visit = [&](Operation *caller) {
+    caller->walk([&](func::CallOp call) {
+      auto callee =
+          SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
+      if (callee && names.insert(callee.getSymNameAttr()))
+        visit(callee);
+    });
+  };
+  visit(op);
+  return llvm::to_vector(names);
+}
+
 /// Says what each call is, and where each buffer lies, for reports.
 void PlanMemory::record(const FunctionPlan &plan) {
   OpBuilder b(&getContext());
@@ -198,6 +213,7 @@ void PlanMemory::record(const FunctionPlan &plan) {
     auto macs = call->getAttrOfType<IntegerAttr>(kKernelMACs);
     callRecords.push_back(b.getDictionaryAttr({
         b.getNamedAttr("function", name),
+        b.getNamedAttr("functions", b.getArrayAttr(functionsOf(call))),
         b.getNamedAttr("label", b.getStringAttr(labelOf(call))),
         b.getNamedAttr("location", b.getStringAttr(textOf(withoutPhase(call->getLoc())))),
         b.getNamedAttr("macs", macs ? macs : b.getI64IntegerAttr(0)),

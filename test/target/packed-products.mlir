@@ -1,0 +1,75 @@
+// RUN: tinytrain-opt %s --tinytrain-lower-kernels=target=cortex-m7 --canonicalize --split-input-file | FileCheck %s
+// RUN: tinytrain-opt %s --tinytrain-lower-kernels=target=cortex-a72 --split-input-file | FileCheck %s --check-prefix=OTHER
+
+// OTHER-NOT: llvm.arm
+
+// Along what is summed, two products an instruction: of each factor a word is loaded and widened
+// to two registers, less the zero point; a tile of two by two sums shares them. -131075 is -3 in
+// both halves.
+// CHECK-LABEL: func.func private @pairs
+// CHECK-DAG: [[ZERO:%.*]] = arith.constant -131075 : i32
+// CHECK: scf.for
+// CHECK: llvm.load {{.*}} {alignment = 1 : i64} : !llvm.ptr -> i32
+// CHECK: llvm.call_intrinsic "llvm.arm.sxtab16"([[ZERO]], {{.*}})
+// CHECK: llvm.call_intrinsic "llvm.arm.sxtb16"
+// CHECK-COUNT-4: llvm.call_intrinsic "llvm.arm.smlad"
+// CHECK: llvm.intr.fshr
+// CHECK-COUNT-4: llvm.call_intrinsic "llvm.arm.smlad"
+// CHECK-NOT: arith.muli
+// CHECK: return
+func.func @sums(%x: memref<4x16xi8>, %w: memref<8x16xi8>, %y: memref<4x8xi32>) {
+  tinytrain.kernel label "pairs" ins(%x, %w) outs(%y) : (memref<4x16xi8>, memref<8x16xi8>, memref<4x8xi32>) -> () {
+  ^bb0(%a: tensor<4x16xi8>, %b: tensor<8x16xi8>, %c: tensor<4x8xi32>):
+    %zero = arith.constant 0 : i32
+    %z = arith.constant 3 : i32
+    %empty = tensor.empty() : tensor<4x8xi32>
+    %start = linalg.fill ins(%zero : i32) outs(%empty : tensor<4x8xi32>) -> tensor<4x8xi32>
+    %0 = linalg.generic {
+        indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>],
+        iterator_types = ["parallel", "parallel", "reduction"]}
+        ins(%a, %b : tensor<4x16xi8>, tensor<8x16xi8>) outs(%start : tensor<4x8xi32>) {
+    ^bb0(%p: i8, %q: i8, %acc: i32):
+      %1 = arith.extsi %p : i8 to i32
+      %2 = arith.subi %1, %z : i32
+      %3 = arith.extsi %q : i8 to i32
+      %4 = arith.muli %2, %3 : i32
+      %5 = arith.addi %acc, %4 : i32
+      linalg.yield %5 : i32
+    } -> tensor<4x8xi32>
+    tinytrain.yield %0 : tensor<4x8xi32>
+  }
+  return
+}
+
+// -----
+
+// Along what is stored, each sum takes its half of the registers: first the lanes in even bytes,
+// then the others. The terms of a small window are unrolled.
+// CHECK-LABEL: func.func private @lanes
+// CHECK: llvm.call_intrinsic "llvm.arm.smlabb"
+// CHECK-NEXT: {{.*}}llvm.call_intrinsic "llvm.arm.smlatt"
+// CHECK: llvm.intr.fshr
+// CHECK: llvm.call_intrinsic "llvm.arm.smlabb"
+// CHECK-NOT: llvm.arm.smlad
+// CHECK: return
+func.func @depthwise(%x: memref<3x8xi8>, %w: memref<3x8xi8>, %y: memref<8xi32>) {
+  tinytrain.kernel label "lanes" ins(%x, %w) outs(%y) : (memref<3x8xi8>, memref<3x8xi8>, memref<8xi32>) -> () {
+  ^bb0(%a: tensor<3x8xi8>, %b: tensor<3x8xi8>, %c: tensor<8xi32>):
+    %zero = arith.constant 0 : i32
+    %empty = tensor.empty() : tensor<8xi32>
+    %start = linalg.fill ins(%zero : i32) outs(%empty : tensor<8xi32>) -> tensor<8xi32>
+    %0 = linalg.generic {
+        indexing_maps = [affine_map<(c, k) -> (k, c)>, affine_map<(c, k) -> (k, c)>, affine_map<(c, k) -> (c)>],
+        iterator_types = ["parallel", "reduction"]}
+        ins(%a, %b : tensor<3x8xi8>, tensor<3x8xi8>) outs(%start : tensor<8xi32>) {
+    ^bb0(%p: i8, %q: i8, %acc: i32):
+      %1 = arith.extsi %p : i8 to i32
+      %2 = arith.extsi %q : i8 to i32
+      %3 = arith.muli %1, %2 : i32
+      %4 = arith.addi %acc, %3 : i32
+      linalg.yield %4 : i32
+    } -> tensor<8xi32>
+    tinytrain.yield %0 : tensor<8xi32>
+  }
+  return
+}

@@ -1,0 +1,59 @@
+// RUN: tinytrain-opt %s --tinytrain-select-saturation=target=cortex-m7 | FileCheck %s
+// RUN: tinytrain-opt %s --tinytrain-select-saturation=target=cortex-a72 | FileCheck %s --check-prefix=SAME
+// RUN: not tinytrain-opt %s --tinytrain-select-saturation=target=z80 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+
+// UNKNOWN: error: unknown target 'z80'
+
+// 1262485504 are the bits of 1.5 * 2^23.
+// CHECK-LABEL: func.func @rounded
+// CHECK-SAME: ([[BITS:%.*]]: i32)
+// CHECK-DAG: [[LOW:%.*]] = arith.constant -128 : i32
+// CHECK-DAG: [[HIGH:%.*]] = arith.constant 127 : i32
+// CHECK-DAG: [[ZERO:%.*]] = arith.constant -1262485504 : i32
+// CHECK: [[SUM:%.*]] = llvm.intr.sadd.sat([[BITS]], [[ZERO]])
+// CHECK: [[MAX:%.*]] = arith.maxsi [[SUM]], [[LOW]]
+// CHECK: [[MIN:%.*]] = arith.minsi [[MAX]], [[HIGH]]
+// CHECK: arith.trunci [[MIN]] : i32 to i8
+// SAME-LABEL: func.func @rounded
+// SAME-NOT: sadd.sat
+func.func @rounded(%bits: i32) -> i8 {
+  %low = arith.constant 1262485376 : i32
+  %high = arith.constant 1262485631 : i32
+  %zero = arith.constant 1262485504 : i32
+  %0 = arith.maxsi %bits, %low : i32
+  %1 = arith.minsi %0, %high : i32
+  %2 = arith.subi %1, %zero : i32
+  %3 = arith.trunci %2 : i32 to i8
+  return %3 : i8
+}
+
+// A zero point is added behind.
+// CHECK-LABEL: func.func @zero_point
+// CHECK-DAG: [[ZERO:%.*]] = arith.constant -1262485501 : i32
+// CHECK: llvm.intr.sadd.sat({{.*}}, [[ZERO]])
+func.func @zero_point(%bits: i32) -> i8 {
+  %low = arith.constant 1262485373 : i32
+  %high = arith.constant 1262485628 : i32
+  %zero = arith.constant 1262485504 : i32
+  %point = arith.constant 3 : i32
+  %0 = arith.maxsi %bits, %low : i32
+  %1 = arith.minsi %0, %high : i32
+  %2 = arith.subi %1, %zero : i32
+  %3 = arith.addi %2, %point : i32
+  %4 = arith.trunci %3 : i32 to i8
+  return %4 : i8
+}
+
+// No integer type has this range: no instruction clamps to it.
+// CHECK-LABEL: func.func @narrow
+// CHECK-NOT: sadd.sat
+func.func @narrow(%bits: i32) -> i8 {
+  %low = arith.constant 900 : i32
+  %high = arith.constant 1100 : i32
+  %zero = arith.constant 1000 : i32
+  %0 = arith.maxsi %bits, %low : i32
+  %1 = arith.minsi %0, %high : i32
+  %2 = arith.subi %1, %zero : i32
+  %3 = arith.trunci %2 : i32 to i8
+  return %3 : i8
+}
