@@ -191,8 +191,7 @@ private:
     for (unsigned d : model.reductions)
       terms *= model.extents[d];
     return terms == 2 * kBytesPerWord && !model.join && input.guards.empty() &&
-           blocking.loopDims.size() > 1 &&
-           !dependenceOf(input, blocking.loopDims.back(), dims).any;
+           blocking.loopDims.size() > 1 && !dependenceOf(input, blocking.loopDims.back(), dims).any;
   }
 
   /// See `Blocking::joinedDim`.
@@ -246,7 +245,8 @@ private:
         if (dependenceOf(*access, d, dims).any)
           count *= unrollOf(blocking, tile, d);
       // An integer among floats is moved and converted.
-      loads += count * (isInteger(*access) && !model.zeroPoints && target.isMicrocontroller ? 3 : 1);
+      loads +=
+          count * (isInteger(*access) && !model.zeroPoints && target.isMicrocontroller ? 3 : 1);
       smallest = std::min(smallest, count);
       streams += count;
     }

@@ -61,8 +61,7 @@ private:
                    mlir::ValueRange accumulators);
   Values emitNeighbours(Interval range, llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                         Values accumulators);
-  Values emitEveryOtherLane(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
-                            Values accumulators);
+  Values emitEveryOtherLane(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   /// What both factors of packed products are at a time: four terms of a sum, one of the lanes of
   /// a tile, or a single term.
   enum class Unit { Word, Lane, Byte };
@@ -130,9 +129,7 @@ private:
   }
 
   /// Sums of lanes start from zero.
-  bool startsFromBias() const {
-    return model.bias && (!blocking.vectorDim || vectorIsParallel());
-  }
+  bool startsFromBias() const { return model.bias && (!blocking.vectorDim || vectorIsParallel()); }
 
   bool vectorIsParallel() const {
     return blocking.vectorDim && llvm::is_contained(model.parallel, *blocking.vectorDim);

@@ -203,7 +203,7 @@ void Emitter::emitRange(unsigned i, Interval all) {
 
 /// True if each position in the border of `d` has code of its own, in which the padding is known.
 bool Emitter::bordersAreKnown(unsigned d) const {
-  constexpr int64_t kPositions = 8;
+  constexpr int64_t kPositions = 4;
   auto isGuarded = [&](unsigned other) {
     return llvm::any_of(model.inputs, [&](const std::optional<Access> &input) {
       return input && llvm::any_of(input->guards, [&](const Guard &guard) {
@@ -211,9 +211,10 @@ bool Emitter::bordersAreKnown(unsigned d) const {
              });
     });
   };
+  bool isLast = llvm::none_of(blocking.loopDims,
+                              [&](unsigned other) { return other > d && isGuarded(other); });
   return blocking.unrollsWindows && blocking.packing != Blocking::Packing::Pairs && isGuarded(d) &&
-         (blocking.tile[d] > 1 || model.extents[d] <= kPositions) &&
-         llvm::none_of(blocking.loopDims, [&](unsigned other) { return other > d && isGuarded(other); });
+         ((isLast && blocking.tile[d] > 1) || model.extents[d] <= kPositions);
 }
 
 /// One element at a time: padding conditions are checked.

@@ -177,9 +177,9 @@ SmallVector<Value> Emitter::emitNeighbours(Interval range, ArrayRef<SmallVector<
   if (numWords > kUnrolledWords) {
     constexpr int64_t step = kWordsPerTurn * kBytesPerWord;
     done = size / step * step;
-    accumulators = emitMovingLoop(
-        d, {range.low, range.low + done}, step, points, std::move(accumulators),
-        [&](Values carried) { return words(0, kWordsPerTurn, std::move(carried)); });
+    accumulators =
+        emitMovingLoop(d, {range.low, range.low + done}, step, points, std::move(accumulators),
+                       [&](Values carried) { return words(0, kWordsPerTurn, std::move(carried)); });
   }
   int64_t rest = (size - done) / kBytesPerWord;
   accumulators = words(done, rest, std::move(accumulators));

@@ -56,8 +56,7 @@ void Emitter::setAnchor() {
         expand(simplifyAffineExpr(start, dims, 0)));
     Value word = arith::IndexCastOp::create(b, loc, b.getI32Type(), address);
     auto pointerType = LLVM::LLVMPointerType::get(b.getContext());
-    entry.pointers = {
-        {0, opaque(b, loc, LLVM::IntToPtrOp::create(b, loc, pointerType, word))}};
+    entry.pointers = {{0, opaque(b, loc, LLVM::IntToPtrOp::create(b, loc, pointerType, word))}};
   }
 }
 
@@ -99,12 +98,11 @@ Value Emitter::loadAnchored(unsigned i, ArrayRef<int64_t> offsets) {
   return cached;
 }
 
-/// A loop over a reduction in which the pointers of the inputs move along: so many that all `points`
-/// of a turn are within reach.
+/// A loop over a reduction in which the pointers of the inputs move along: so many that all
+/// `points` of a turn are within reach.
 SmallVector<Value> Emitter::emitMovingLoop(unsigned d, Interval range, int64_t step,
                                            ArrayRef<SmallVector<int64_t>> points,
-                                           Values accumulators,
-                                           function_ref<Values(Values)> body) {
+                                           Values accumulators, function_ref<Values(Values)> body) {
   AffineExpr oldPosition = position[d];
   position[d] = b.getAffineConstantExpr(range.low);
   Anchor moving = *anchor;
@@ -128,8 +126,7 @@ SmallVector<Value> Emitter::emitMovingLoop(unsigned d, Interval range, int64_t s
     int64_t reach = reachOf(input.element) * 8 / input.element.getIntOrFloatBitWidth();
     for (int64_t distance : distances)
       if (input.pointers.empty() || distance - input.pointers.back().first > reach)
-        input.pointers.push_back(
-            {distance, opaque(b, loc, pointerTo(i, start + distance))});
+        input.pointers.push_back({distance, opaque(b, loc, pointerTo(i, start + distance))});
   }
   position[d] = oldPosition;
   anchor = std::move(moving);
@@ -158,11 +155,11 @@ SmallVector<Value> Emitter::emitMovingLoop(unsigned d, Interval range, int64_t s
             continue;
           AffineExpr by = distanceTo(i, next);
           for (auto [distance, pointer] : input.pointers)
-            carried.push_back(opaque(
-                b, loc,
-                LLVM::GEPOp::create(
-                    b, loc, pointer.getType(), input.element, pointer,
-                    ArrayRef<LLVM::GEPArg>{int32_t(cast<AffineConstantExpr>(by).getValue())})));
+            carried.push_back(
+                opaque(b, loc,
+                       LLVM::GEPOp::create(b, loc, pointer.getType(), input.element, pointer,
+                                           ArrayRef<LLVM::GEPArg>{
+                                               int32_t(cast<AffineConstantExpr>(by).getValue())})));
         }
         return carried;
       });

@@ -40,7 +40,8 @@ llvm::ArrayRef<TargetInfo> tinytrain::getTargets() {
       {"cortex-m4", "thumbv7em-none-gnueabihf", "cortex-m4", "", 32, 0, 0, 32, true, true},
       {"cortex-m7", "thumbv7em-none-gnueabihf", "cortex-m7", "-fp64", 32, 0, 0, 32, true, true},
       {"cortex-m33", "thumbv8m.main-none-gnueabihf", "cortex-m33", "", 32, 0, 0, 32, true, true},
-      {"cortex-m55", "thumbv8.1m.main-none-gnueabihf", "cortex-m55", "", 32, 128, 128, 8, false, true},
+      {"cortex-m55", "thumbv8.1m.main-none-gnueabihf", "cortex-m55", "", 32, 128, 128, 8, false,
+       true},
       {"cortex-a72", "aarch64-none-elf", "cortex-a72", "", 64, 128, 64, 32, false, false},
       {"cortex-a76", "aarch64-none-elf", "cortex-a76", "", 64, 128, 64, 32, false, false},
   };

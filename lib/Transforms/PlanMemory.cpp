@@ -179,8 +179,7 @@ static SmallVector<Attribute> functionsOf(Operation *op) {
   llvm::SetVector<Attribute> names;
   std::function<void(Operation *)> visit = [&](Operation *caller) {
     caller->walk([&](func::CallOp call) {
-      auto callee =
-          SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
+      auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
       if (callee && names.insert(callee.getSymNameAttr()))
         visit(callee);
     });

@@ -307,6 +307,12 @@ def compile_command(out: Path, **options: Any) -> None:
 @click.option(
     "--emulator", type=click.Choice(["auto", "unicorn", "qemu"]), default="auto", show_default=True
 )
+@click.option("--profile", "show_profile", is_flag=True, help="Show the last step by layer.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw the last step by layer, to a .png or .svg.",
+)
 @click.option("--device-ram", help="All the RAM of the emulated microcontroller, such as 256KB.")
 @click.option("--device-flash", help="All its flash, such as 1MB.")
 @click.option("--device-stack", help="Of its RAM, for the stack; 2KB if --device-ram is given.")
@@ -314,6 +320,8 @@ def run(
     data: Path | None,
     steps: int,
     emulator: Emulator,
+    show_profile: bool,
+    plot: Path | None,
     device_ram: str | None,
     device_flash: str | None,
     device_stack: str | None,
@@ -357,6 +365,10 @@ def run(
             )
         if session.stack_bytes is not None:
             click.echo(f"stack: {session.stack_bytes} bytes")
+        if show_profile:
+            Console().print(session.profile())
+        if plot is not None:
+            session.profile().plot(plot)
 
 
 @main.command()

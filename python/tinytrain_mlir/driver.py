@@ -61,6 +61,7 @@ class KernelCall:
         phase: "forward", "backward" or "update".
         macs: multiplications with addition.
         writes: names of the parameters that it updates.
+        functions: the functions of the program that it runs.
     """
 
     function: str
@@ -70,6 +71,7 @@ class KernelCall:
     phase: str
     macs: int
     writes: tuple[str, ...]
+    functions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -311,6 +313,7 @@ def _read_plan(
             _text(e["phase"]),
             _integer(e["macs"]),
             tuple(_text(name) for name in ir.ArrayAttr(e["writes"])),
+            tuple(_text(name) for name in ir.ArrayAttr(e["functions"])),
         )
         for e in _entries(module, "tinytrain.ops")
     )

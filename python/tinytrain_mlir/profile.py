@@ -54,9 +54,7 @@ class Profile:
     rows: tuple[ProfileRow, ...]
 
     @classmethod
-    def of(
-        cls, title: str, calls: Sequence[KernelCall], by_function: Mapping[str, int]
-    ) -> Profile:
+    def of(cls, title: str, calls: Sequence[KernelCall], by_function: Mapping[str, int]) -> Profile:
         """Attributes instructions to kernel calls.
 
         Args:

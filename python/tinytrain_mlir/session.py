@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .config import is_learning_rate
-from .errors import CheckpointError, InputError
+from .errors import CheckpointError, EmulatorError, InputError
 from .frontends.graph_builder import Array
 from .llvm_module import CHECKPOINT_HEADER, fingerprint
 
 if TYPE_CHECKING:
+    from .profile import Profile
     from .program import Program
     from .runtime.layout import Layout
 
@@ -46,6 +47,10 @@ class Device(Protocol):
         """Deepest use of the stack by the last call; None where it is not measured."""
         ...
 
+    def instructions_by_function(self) -> dict[str, int]:
+        """What each function executed itself in the last call; empty where it is not counted."""
+        ...
+
     @property
     def layout(self) -> Layout | None:
         """What lies where in the machine's memory; None on the host."""
@@ -70,6 +75,7 @@ class Session:
     def __init__(self, program: Program, device: Device) -> None:
         self._program = program
         self._device = device
+        self._last_function: str | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -87,7 +93,9 @@ class Session:
             InputError: wrong shape or type, or not finite.
         """
         port = self._program.graph.output
-        (data,) = self._device.call("infer", self._input(x), port.bytes)
+        image = self._input(x)
+        self._last_function = "infer"
+        (data,) = self._device.call("infer", image, port.bytes)
         result: Array = port.layout.to_torch(np.frombuffer(data, port.dtype)).copy()
         return result
 
@@ -114,6 +122,7 @@ class Session:
         image, target = self._input(x), self._target(y)
         if lr is not None and self._program.trains:
             self._device.set_learning_rate(lr)
+        self._last_function = "step"
         (loss,) = self._device.call("step", image, target, 4)
         return float(struct.unpack("<f", loss)[0])
 
@@ -175,6 +184,26 @@ class Session:
     def instructions(self) -> int | None:
         """Instructions executed by the last call of any function; None on the host."""
         return self._device.instructions
+
+    def profile(self) -> Profile:
+        """Where the instructions of the last `infer` or `step` went: by layer, phase and kernel.
+
+        Raises:
+            EmulatorError: neither has run, or the machine does not count by function.
+        """
+        from .profile import Profile
+
+        counts = self._device.instructions_by_function()
+        compiled = self._program.compiled
+        function = self._last_function
+        if function is None or not counts:
+            raise EmulatorError(
+                "no profile: expected infer or step to have run in unicorn; compile for a target "
+                'it has, such as "cortex-m7", and use load("unicorn")'
+            )
+        title = f"{function} of {self._program.name} on {self._program.target.name}"
+        calls = [call for call in compiled.calls if call.function == function]
+        return Profile.of(title, calls, counts)
 
     @property
     def stack_bytes(self) -> int | None:

@@ -25,7 +25,7 @@
 // CHECK-SAME: {bytes = 12 : i64, first = 0 : i64, function = "other", label = "call", last = 1 : i64, {{[^}]*}}, offset = 0 : i64, type = memref<1x3xf32>, uses = array<i64: 0, 1>}
 // CHECK-SAME: {bytes = 8 : i64, first = 0 : i64, function = "other", label = "call", last = 0 : i64, {{[^}]*}}, offset = 16 : i64, type = memref<8xi8>, uses = array<i64: 0>}]
 // Each call has a record, in order, numbered per function.
-// CHECK-SAME: tinytrain.ops = [{function = "step", label = "call", {{[^}]*}}, macs = 0 : i64, number = 0 : i64, phase = "forward", writes = []}
+// CHECK-SAME: tinytrain.ops = [{function = "step", functions = ["{{[a-z]+}}"], label = "call", {{[^}]*}}, macs = 0 : i64, number = 0 : i64, phase = "forward", writes = []}
 // CHECK-SAME: {function = "step", {{[^}]*}}, number = 4 : i64, {{[^}]*}}}
 // CHECK-SAME: {function = "other", {{[^}]*}}, number = 0 : i64, {{[^}]*}}}
 // CHECK-SAME: {function = "other", {{[^}]*}}, number = 1 : i64, {{[^}]*}}}]

@@ -102,6 +102,10 @@ class EmulatedDevice:
         """See `Device.set_learning_rate`."""
         self._run("set_learning_rate", float(lr))
 
+    def instructions_by_function(self) -> dict[str, int]:
+        """See `Device.instructions_by_function`."""
+        return self._machine.profile()
+
     def _run(self, function: str, *args: int | float) -> None:
         address = self.image.address(f"{self._name}_{function}")
         result = self._machine.call(address, *args, timeout=3600.0)

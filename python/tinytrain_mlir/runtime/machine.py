@@ -69,6 +69,10 @@ class Machine(Protocol):
         """
         ...
 
+    def profile(self) -> dict[str, int]:
+        """Instructions of the last call by function, most first; empty if not counted."""
+        ...
+
     def reset(self) -> None:
         """Load the program again: every variable has its initial value."""
         ...
@@ -170,6 +174,9 @@ class StackMeter:
         return self._dirty
 
 
+_LARGEST_PUSH = 128  # bytes: 16 double registers
+
+
 def fault_message(
     memory: MemoryMap,
     what: str,
@@ -189,8 +196,12 @@ def fault_message(
     """
     text = f"{memory.target}: "
     below = memory.stack_region.base - sp
+    # An instruction that pushes faults before the stack pointer has moved.
+    pushed = address is not None and sp - _LARGEST_PUSH <= address < memory.stack_region.base <= sp
     if 0 < below < memory.ram.size:
         text += f"stack overflow: the stack pointer was {below} bytes below the stack; "
+    elif pushed:
+        text += f"stack overflow: only {-below} bytes of the stack were left; "
     text += what
     if address is not None:
         text += f" at {memory.describe(address)},"

@@ -1,0 +1,136 @@
+"""Instructions of the int8 kernels on the emulated Cortex-M7, and where a step's instructions go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import kernels
+import numpy as np
+import published
+import pytest
+from click.testing import CliRunner
+from int8_graphs import Layers, image
+from oracle_session import infer
+from rich.console import Console
+
+import tinytrain_mlir as tt
+from tinytrain_mlir.cli import main
+from tinytrain_mlir.driver import KernelCall
+from tinytrain_mlir.errors import EmulatorError
+from tinytrain_mlir.graph import Graph
+from tinytrain_mlir.profile import OTHER, Profile
+
+# Instructions per multiplication, as `benchmarks/kernels.py` prints them.
+KERNELS = {
+    "pointwise 64²·16→8": 2.33,
+    "pointwise 64²·8→48": 2.74,
+    "pointwise 16²·48→16": 1.61,
+    "pointwise 8²·96→24": 1.42,
+    "pointwise 8²·24→144": 1.90,
+    "pointwise 4²·576→160": 1.35,
+    "depthwise 3×3 s1 64²·16": 3.87,
+    "depthwise 3×3 s2 64²·48": 4.38,
+    "depthwise 3×3 s1 8²·144": 3.93,
+    "depthwise 5×5 s1 8²·160": 3.01,
+    "depthwise 7×7 s1 8²·160": 2.51,
+    "conv 3×3 s2 128²·3→16": 2.15,
+}
+
+
+@pytest.mark.parametrize("shape", kernels.SHAPES, ids=lambda shape: shape.name)
+def test_instructions_of_kernels(shape: kernels.Shape) -> None:
+    per_mac = shape.instructions("cortex-m7") / shape.macs
+    assert per_mac == pytest.approx(KERNELS[shape.name], rel=0.02)
+
+
+# Channels around the sizes at which loops, words and single bytes change over.
+@pytest.mark.parametrize("channels", [2, 5, 8, 11, 12, 98, 99, 100, 131, 134])
+def test_channels_of_any_number(channels: int) -> None:
+    random = np.random.default_rng(channels)
+    layers = Layers(random, (1, 5, 5, channels), zero_point=-7)
+    layers.conv(7)
+    layers.conv(channels, zero_point=3)
+    layers.depthwise(3)
+    layers.depthwise(5, stride=2)
+    layers.conv(4, (3, 3), (1, 1), (1, 1, 1, 1))
+    graph = layers.finish()
+    x = image(random, graph)
+    wanted = infer(graph, x)
+    for target in ("cortex-m7", "cortex-m4", "cortex-m33", "cortex-a72", "host"):
+        with tt.compile(graph, loss=None, target=target).load() as session:
+            np.testing.assert_array_equal(session.infer(x), wanted, target)
+
+
+# Instructions of inference and of one step: MCUNet with the 49kb scheme.
+NETWORK = {"infer": 45_527_599, "step": 69_082_163}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not published.has_images(), reason=published.WHY_ABSENT)
+def test_instructions_of_a_network() -> None:
+    program = tt.compile(
+        published.load("mcunet-5fps", dequantize=False),
+        update=published.schemes("mcunet-5fps")["49kb"],
+        target="cortex-m7",
+    )
+    x, label = published.images(1)
+    with program.load("unicorn") as session:
+        session.infer(x)
+        counts = {"infer": session.instructions}
+        session.step(x, label)
+        counts["step"] = session.instructions
+        profile = session.profile()
+    assert counts == pytest.approx(NETWORK, rel=0.02)
+    assert profile.instructions == counts["step"]
+    assert sum(row.instructions for row in profile.rows if row.phase == OTHER) < 1e6
+
+
+def small_graph() -> Graph:
+    layers = Layers(np.random.default_rng(1), (1, 8, 8, 4))
+    layers.block(16, 4)
+    layers.block(16, 4)
+    layers.head(3)
+    return layers.finish()
+
+
+def test_profile(tmp_path: Path) -> None:
+    graph = small_graph()
+    program = tt.compile(graph, target="cortex-m7")
+    with program.load("unicorn") as session:
+        with pytest.raises(EmulatorError, match="no profile: expected infer or step"):
+            session.profile()
+        session.step(image(np.random.default_rng(0), graph), np.array([1]))
+        profile = session.profile()
+        assert profile.instructions == session.instructions
+    assert set(profile.by_phase()) == {"forward", "backward", "update", OTHER}
+    assert sum(sum(by.values()) for by in profile.by_layer().values()) == profile.instructions
+    console = Console(width=160, record=True)
+    console.print(profile)
+    assert f"{profile.instructions:,} instructions" in console.export_text()
+    assert profile.plot(tmp_path / "profile.svg").stat().st_size > 1000
+
+
+def test_the_host_has_no_profile() -> None:
+    graph = small_graph()
+    with tt.compile(graph).load() as session:
+        session.step(image(np.random.default_rng(0), graph), np.array([1]))
+        with pytest.raises(EmulatorError, match=r'load\("unicorn"\)'):
+            session.profile()
+
+
+def test_shared_functions_are_divided_evenly() -> None:
+    def call(number: int, *functions: str) -> KernelCall:
+        return KernelCall("step", number, "conv", "layer", "forward", 10, (), functions)
+
+    calls = [call(0, "a"), call(1, "b"), call(2, "a")]
+    profile = Profile.of("step", calls, {"a": 7, "b": 5, "memcpy": 3})
+    assert [row.instructions for row in profile.rows] == [4, 5, 3, 3]
+    assert profile.rows[-1].phase == OTHER
+
+
+def test_the_command_line_shows_a_profile(tmp_path: Path) -> None:
+    small_graph().save(tmp_path / "graph.mlir")
+    given = ["run", str(tmp_path / "graph.mlir"), "--target", "cortex-m7", "--steps", "1"]
+    done = CliRunner().invoke(main, [*given, "--profile", "--plot", str(tmp_path / "p.png")])
+    assert done.exit_code == 0, done.output
+    assert "by kernel" in done.output and (tmp_path / "p.png").stat().st_size > 1000
