@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import click
 import published
 from rich.console import Console
@@ -31,19 +33,7 @@ def main(
 ) -> None:
     """Prints the table."""
     console = Console()
-    table = Table(
-        "network",
-        "scheme",
-        "forward MACs",
-        "inference",
-        "a MAC",
-        "step",
-        "MACs",
-        "a MAC",
-        "code bytes",
-        "TinyEngine",
-        "TinyEngine / ours",
-    )
+    table = Table("program", "call", "MACs", "instructions", "a MAC", "TinyEngine", "ratio")
     for column in table.columns[2:]:
         column.justify = "right"
     image, label = published.images(1)
@@ -58,27 +48,23 @@ def main(
                 target=target,
                 precision=tt.Int8(grad="int8" if grad == "int8" else "f32"),
             )
-            counts, macs = [], []
+            others = TINYENGINE.get((name, number), ()) if grad == "f32" else ()
             with program.load("unicorn") as session:
-                for run in (lambda: session.infer(image), lambda: session.step(image, label)):
+                calls = (lambda: session.infer(image), lambda: session.step(image, label))
+                for call, run, other in zip_longest(("inference", "step"), calls, others):
                     run()
                     profile = session.profile()
-                    counts.append(profile.instructions)
-                    macs.append(sum(row.macs for row in profile.rows))
-            other = TINYENGINE.get((name, number)) if grad == "f32" else None
-            table.add_row(
-                name,
-                number,
-                *(f"{n / 1e6:.2f} M" for n in (macs[0], counts[0])),
-                f"{counts[0] / macs[0]:.2f}",
-                *(f"{n / 1e6:.2f} M" for n in (counts[1], macs[1])),
-                f"{counts[1] / macs[1]:.2f}",
-                f"{program.memory.code_bytes:,}",
-                " / ".join(f"{n / 1e6:.1f} M" for n in other) if other else "",
-                " / ".join(f"{n / c:.2f}" for n, c in zip(other, counts, strict=True))
-                if other
-                else "",
-            )
+                    macs = sum(row.macs for row in profile.rows)
+                    table.add_row(
+                        f"{name} {number}" if call == "inference" else "",
+                        call,
+                        f"{macs / 1e6:.2f} M",
+                        f"{profile.instructions / 1e6:.2f} M",
+                        f"{profile.instructions / macs:.2f}",
+                        f"{other / 1e6:.1f} M" if other else "",
+                        f"{other / profile.instructions:.2f}" if other else "",
+                    )
+            table.add_row("", "code bytes", "", f"{program.memory.code_bytes:,}", end_section=True)
             if layers:
                 console.print(profile)
     console.print(table)

@@ -23,17 +23,17 @@ from tinytrain_mlir.profile import OTHER, Profile
 # Instructions per multiplication, as `benchmarks/kernels.py` prints them.
 KERNELS = {
     "pointwise 64²·16→8": 2.33,
-    "pointwise 64²·8→48": 2.74,
-    "pointwise 16²·48→16": 1.61,
-    "pointwise 8²·96→24": 1.42,
-    "pointwise 8²·24→144": 1.90,
+    "pointwise 64²·8→48": 2.75,
+    "pointwise 16²·48→16": 1.63,
+    "pointwise 8²·96→24": 1.44,
+    "pointwise 8²·24→144": 1.88,
     "pointwise 4²·576→160": 1.35,
-    "depthwise 3×3 s1 64²·16": 3.87,
+    "depthwise 3×3 s1 64²·16": 3.92,
     "depthwise 3×3 s2 64²·48": 4.38,
-    "depthwise 3×3 s1 8²·144": 3.93,
-    "depthwise 5×5 s1 8²·160": 3.01,
-    "depthwise 7×7 s1 8²·160": 2.51,
-    "conv 3×3 s2 128²·3→16": 2.15,
+    "depthwise 3×3 s1 8²·144": 3.97,
+    "depthwise 5×5 s1 8²·160": 3.03,
+    "depthwise 7×7 s1 8²·160": 2.52,
+    "conv 3×3 s2 128²·3→16": 2.17,
 }
 
 
