@@ -10,6 +10,9 @@ one step sums their gradients, then updates once. There is no other gradient acc
 The layers before the first one that learns are run once for all images, by a program of their
 own; training runs the rest of the network only, with the same results as the whole one.
 
+Of the layers that a scheme trains in part, the input channels of the largest weights learn, as in
+the simulation. --channels first trains the leading ones instead.
+
     python benchmarks/accuracy.py --method fp32 --method stochastic --csv curves.csv
 
 Without --lr, f32 tries 0.01, 0.02 and 0.04, int8 with QAS 0.025 and 0.05, int8 without QAS 0.1,
@@ -106,6 +109,20 @@ METHODS = {
 
 
 @dataclass(frozen=True)
+class Strongest:
+    """An update policy: a scheme whose partly trained weights train the channels of the largest magnitude."""
+
+    scheme: tt.config.TteScheme
+
+    def resolve(self, parameters: Sequence[str]) -> dict[str, tt.config.Selection]:
+        """See `UpdatePolicy`."""
+        return {
+            name: tt.Largest(wanted) if isinstance(wanted, float) else wanted
+            for name, wanted in self.scheme.resolve(parameters).items()
+        }
+
+
+@dataclass(frozen=True)
 class Setting:
     """What all methods of one table have in common; `images` and `epochs` are of the training."""
 
@@ -114,6 +131,7 @@ class Setting:
     images: int
     epochs: int
     batch: int
+    channels: str = "strongest"
 
 
 # Test accuracy in percent of a simulation of the same arithmetic in PyTorch, at its best learning
@@ -194,9 +212,24 @@ def accuracy(session: tt.Session, data: Data, batch: int) -> float:
 
 
 def compile_method(
-    parts: Cut, arrays: Path, method: Method, classes: int, batch: int, seed: int
+    parts: Cut,
+    arrays: Path,
+    method: Method,
+    classes: int,
+    batch: int,
+    seed: int,
+    channels: str = "strongest",
 ) -> Program:
     """The program that trains the rest of a network; the seed is of classifier and rounding.
+
+    Args:
+        parts: the cut network.
+        arrays: file of its arrays.
+        method: how it learns.
+        classes: of the classifier.
+        batch: images in a step.
+        seed: of the classifier and of rounding.
+        channels: which of a partly trained weight learn, "strongest" or "first".
 
     Raises:
         UnavailableError: the compiler has no such method.
@@ -211,7 +244,8 @@ def compile_method(
         batch=batch,
     )
     try:
-        return tt.compile(graph, update=parts.scheme, precision=precision, name="rest")
+        update = Strongest(parts.scheme) if channels == "strongest" else parts.scheme
+        return tt.compile(graph, update=update, precision=precision, name="rest")
     except tt.TinyTrainError as error:
         raise UnavailableError(str(error)) from error
 
@@ -254,7 +288,7 @@ def render(setting: Setting, runs: Sequence[Run], unavailable: dict[str, str]) -
     """The table of one setting."""
     table = Table(
         title=f"{setting.network}, {setting.scheme}: {setting.images:,} images x {setting.epochs} "
-        f"epochs, batch {setting.batch}",
+        f"epochs, batch {setting.batch}, {setting.channels} channels",
         caption="\n".join(f"{METHODS[m].title}: {text}" for m, text in unavailable.items()),
         caption_justify="left",
     )
@@ -329,10 +363,11 @@ def settings_of(
     images: int,
     epochs: int,
     batches: Sequence[int],
+    channels: str,
 ) -> list[Setting]:
     """All that is asked for."""
     return [
-        Setting(network, scheme, images, epochs, batch)
+        Setting(network, scheme, images, epochs, batch, channels)
         for network in networks
         for scheme in schemes or (DEFAULT_SCHEMES[network],)
         if scheme in published.schemes(network)
@@ -362,7 +397,9 @@ def run_method(
         total = setting.epochs * (setting.images // setting.batch)
         for seed in seeds:
             progress.update(task, description=f"{setting.network}, {name}: compiling", total=None)
-            program = compile_method(parts, arrays, method, classes, setting.batch, seed)
+            program = compile_method(
+                parts, arrays, method, classes, setting.batch, seed, setting.channels
+            )
             with program.load() as session:
                 for lr in rates or method.grid(setting.batch):
                     text = f"{setting.network}, {name}, lr {lr:g}, seed {seed}"
@@ -398,6 +435,12 @@ def _several(name: str, variable: str, **options: Any) -> Callable[[Any], Any]:
 @click.option("--epochs", type=click.IntRange(1), default=4)
 @click.option("--images", type=click.IntRange(1), default=4000, help="For training, the first.")
 @click.option(
+    "--channels",
+    type=click.Choice(["strongest", "first"]),
+    default="strongest",
+    help="Which learn of a partly trained weight.",
+)
+@click.option(
     "--data",
     "data_file",
     type=click.Path(path_type=Path),
@@ -416,6 +459,7 @@ def main(
     seeds: tuple[int, ...],
     epochs: int,
     images: int,
+    channels: str,
     data_file: Path,
     csv_file: Path | None,
     plot_file: Path | None,
@@ -427,7 +471,7 @@ def main(
         raise click.ClickException(f"{data_file}: no such file; name one with --data")
     if images < max(batches):
         raise click.ClickException(f"expected at least {max(batches)} images, one batch")
-    settings = settings_of(networks, schemes, images, epochs, batches)
+    settings = settings_of(networks, schemes, images, epochs, batches, channels)
     if not settings:
         raise click.ClickException("nothing to run: no such scheme of these networks")
     try:
