@@ -24,6 +24,8 @@ namespace tinytrain {
 
 /// Names of the attributes on a graph's arguments and results; the dialect's
 /// description says what each means.
+/// Of a frozen weight and the kernels that read it: `KernelModel::PackedWeights`.
+inline constexpr llvm::StringLiteral kPacked = "tinytrain.packed";
 inline constexpr llvm::StringLiteral kParam = "tinytrain.param";
 inline constexpr llvm::StringLiteral kNeedsGrad = "tinytrain.needs_grad";
 inline constexpr llvm::StringLiteral kState = "tinytrain.state";

@@ -85,6 +85,20 @@ static LogicalResult verifyNeedsGrad(Operation *op, Type type, Attribute attr) {
                            << attr;
 }
 
+/// Lanes divide the first dimension, a group the last one.
+static LogicalResult verifyPacked(Operation *op, Type type, Attribute value) {
+  auto shaped = dyn_cast<ShapedType>(type);
+  auto layout = dyn_cast<DenseI64ArrayAttr>(value);
+  if (shaped && shaped.getRank() > 1 && layout && layout.size() == 2 && layout[0] > 0 &&
+      layout[1] > 0 && shaped.getShape().front() % layout[0] == 0 &&
+      shaped.getShape().back() % layout[1] == 0)
+    return success();
+  return op->emitOpError() << "'" << kPacked
+                           << "' must be lanes that divide the first dimension and a group that "
+                              "divides the last one of "
+                           << type << ", got " << value;
+}
+
 LogicalResult TinyTrainDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsigned argIndex,
                                                          NamedAttribute attr) {
   auto func = dyn_cast<FunctionOpInterface>(op);
@@ -107,6 +121,8 @@ LogicalResult TinyTrainDialect::verifyRegionArgAttribute(Operation *op, unsigned
                              << "' must be the number of a result of the argument's type, got "
                              << attr.getValue();
   }
+  if (name == kPacked)
+    return verifyPacked(op, type, attr.getValue());
   // A result's attribute stays with it when it becomes an output argument.
   if (name == kLabel || name == kLearningRate || name == kUpdated || name == kLoss)
     return success();
@@ -143,7 +159,7 @@ LogicalResult TinyTrainDialect::verifyOperationAttribute(Operation *op, NamedAtt
                           StringRef("tinytrain.buffers"), StringRef("tinytrain.ops"),
                           StringRef("tinytrain.global"), StringRef("tinytrain.kernel"),
                           StringRef(kOverlaps), StringRef(kKernelLabel), StringRef(kKernelMACs),
-                          StringRef(kExact), StringRef(kInput)},
+                          StringRef(kExact), StringRef(kInput), StringRef(kPacked)},
                          name))
     return success();
   return op->emitOpError() << "has an unknown attribute '" << name << "'";

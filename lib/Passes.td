@@ -342,6 +342,24 @@ def VerifyInPlaceUpdates : Pass<"tinytrain-verify-in-place-updates", "::mlir::fu
   }];
 }
 
+def PackFrozenWeights : Pass<"tinytrain-pack-frozen-weights", "::mlir::ModuleOp"> {
+  let summary = "Lays frozen weights out as the vectors of a target read them";
+  let description = [{
+    A parameter that no function updates is a constant, and may lie in any order. Where all kernels
+    that read it, or slices of it, are sums of its products with something that is the same for all
+    output channels, they and the parameter get the attribute `tinytrain.packed = array<i64: lanes, group>`. The contents of a weight
+    `O x ... x I` are then expected as `[O / lanes][terms / group][lanes][group]`, the terms of a
+    sum in order: a vector runs over output channels, and each lane holds the `group` neighbours
+    that one instruction multiplies and adds. Types and indices in kernels stay as they are.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"host\"", "name of the target">,
+  ];
+  let statistics = [
+    Statistic<"numPacked", "packed", "Number of weights that are packed">,
+  ];
+}
+
 def LowerKernels : Pass<"tinytrain-lower-kernels", "::mlir::ModuleOp"> {
   let summary = "Turns kernels into loop nests, one function per distinct kernel";
   let description = [{

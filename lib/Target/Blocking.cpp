@@ -3,6 +3,7 @@
 #include "lib/Target/Blocking.h"
 
 #include <functional>
+#include <numeric>
 
 using namespace mlir;
 using namespace tinytrain;
@@ -86,7 +87,9 @@ public:
         blocking.loopDims.push_back(d);
     }
     blocking.tile.assign(dims, 1);
-    if (target.hasPairProducts && model.zeroPoints)
+    if (model.packed)
+      usePackedWeights(blocking);
+    else if (target.byteProducts == ByteProducts::SMLAD && model.zeroPoints)
       choosePacking(blocking);
     else
       chooseVectorDim(blocking);
@@ -103,7 +106,74 @@ public:
     return blocking;
   }
 
+  /// See `Blocking::packingOf`.
+  std::optional<KernelModel::PackedWeights> packing() const {
+    if (!target.vectorBits || !model.isSum || model.join || !phases.empty() || reads.size() != 2 ||
+        model.inputs.size() != 2 || !reads[1]->guards.empty() || !channelsOf(*reads[1]))
+      return std::nullopt;
+    const Access &x = *reads[0], &w = *reads[1];
+    unsigned d = *channelsOf(w);
+    auto isContiguous = [&](const Access &a) {
+      return dependenceOf(a, d, dims).contiguous && !isGuarded(a, d);
+    };
+    if (dependenceOf(x, d, dims).any ||
+        !llvm::all_of(model.stores, [&](auto &s) { return isContiguous(s.access); }))
+      return std::nullopt;
+    for (const EpilogueOp &epilogue : model.epilogue)
+      for (const auto &input : epilogue.inputs)
+        if (input.access && dependenceOf(*input.access, d, dims).any &&
+            !isContiguous(*input.access))
+          return std::nullopt;
+    // Slices start and end where vectors and groups do.
+    ArrayRef<int64_t> shape = model.operandTypes[w.operand].getShape();
+    int64_t lanes = 1, group = 1, last = model.reductions.back();
+    int64_t channels = std::gcd(shape.front(), firstOf(w.index.front()));
+    while (lanes * 2 <= target.lanes(32) && divides(lanes * 2, d) && channels % (lanes * 2) == 0)
+      lanes *= 2;
+    if (lanes < 4)
+      return std::nullopt;
+    if (model.zeroPoints) {
+      group = target.productsPerLane();
+      if (model.zeroPoints->at(1) != 0 || isGuarded(x, last) ||
+          !dependenceOf(x, last, dims).contiguous || model.extents[last] % group ||
+          std::gcd(shape.back(), firstOf(w.index.back())) % group)
+        group = 1;
+    }
+    return KernelModel::PackedWeights{lanes, group};
+  }
+
 private:
+  /// Where a slice starts: of an index that is a dimension plus a constant, the constant.
+  int64_t firstOf(AffineExpr index) const { return Linear::get(index, dims)->constant; }
+
+  /// The parallel dimension of an access to weights, whose indices are one, then the reductions.
+  std::optional<unsigned> channelsOf(const Access &access) const {
+    SmallVector<unsigned> found;
+    for (AffineExpr e : access.index) {
+      std::optional<Linear> linear = Linear::get(e, dims);
+      if (!linear || llvm::count(linear->coefficients, 0) + 1 < dims)
+        return std::nullopt;
+      for (auto [d, c] : llvm::enumerate(linear->coefficients))
+        if (c == 1)
+          found.push_back(d);
+        else if (c)
+          return std::nullopt;
+    }
+    if (found.empty() || !isParallel(found.front()) ||
+        ArrayRef(found).drop_front() != ArrayRef(model.reductions))
+      return std::nullopt;
+    return found.front();
+  }
+
+  void usePackedWeights(Blocking &blocking) const {
+    blocking.vectorDim = channelsOf(*model.inputs[1]);
+    blocking.lanes = model.packed->lanes;
+    blocking.group = model.packed->group;
+    blocking.byteProducts = target.byteProducts;
+    if (blocking.group > 1)
+      blocking.packing = Blocking::Packing::Groups;
+  }
+
   /// Dimensions ahead of the first phase, images and rows, stay ahead of it, so that results
   /// appear from the first row to the last and may overlap what has been read. A condition on what
   /// is stored needs the phase first.
@@ -234,7 +304,7 @@ private:
   /// Loads and operations per result element of a tile, or infinity where it does not fit the
   /// registers.
   double tileCost(const Blocking &blocking, ArrayRef<int64_t> tile) const {
-    if (blocking.packing != Blocking::Packing::None)
+    if (blocking.usesPointers())
       return packedTileCost(blocking, tile);
     double points = 1, loads = 0, streams = 0, smallest = 1e9;
     for (unsigned d : model.parallel)
@@ -361,4 +431,9 @@ private:
 
 Blocking Blocking::choose(const KernelModel &model, const TargetInfo &target) {
   return Chooser(model, target).choose();
+}
+
+std::optional<KernelModel::PackedWeights> Blocking::packingOf(const KernelModel &model,
+                                                              const TargetInfo &target) {
+  return Chooser(model, target).packing();
 }

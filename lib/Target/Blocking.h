@@ -28,6 +28,9 @@ struct Blocking {
     Pairs,
     /// Along a parallel dimension: an instruction adds the product of two halves.
     Lanes,
+    /// In vectors along a parallel dimension: a lane adds the products of a group of terms. See
+    /// `KernelModel::packed`.
+    Groups,
   };
   Packing packing = Packing::None;
   unsigned packedDim = 0;
@@ -42,11 +45,22 @@ struct Blocking {
   /// own instructions count.
   bool unrollsWindows = false;
   int64_t termsPerTurn = 1;
+  /// Terms that an instruction adds to a lane, with `Packing::Groups`, and how.
+  int64_t group = 1;
+  ByteProducts byteProducts = ByteProducts::Plain;
   /// Step of each parallel dimension's loop: as many elements are computed at a time.
   llvm::SmallVector<int64_t> tile;
 
   /// Chooses by the number of loads and operations per element.
   static Blocking choose(const KernelModel &model, const TargetInfo &target);
+
+  /// True where operands are read through pointers that move along (PointerEmitter.cpp).
+  bool usesPointers() const { return packing == Packing::Pairs || packing == Packing::Lanes; }
+
+  /// The layout in which a kernel would best read its second input, if another one than that of
+  /// its indices.
+  static std::optional<KernelModel::PackedWeights> packingOf(const KernelModel &model,
+                                                             const TargetInfo &target);
 };
 
 } // namespace tinytrain

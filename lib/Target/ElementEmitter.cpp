@@ -59,6 +59,8 @@ Emitter::Place Emitter::keyOf(Value buffer, ArrayRef<AffineExpr> index) {
 }
 
 Value Emitter::load(const Access &access, ArrayRef<int64_t> offsets) {
+  if (model.packed && &access == &*model.inputs[1])
+    return loadWeights(offsets);
   auto [buffer, index] = placeOf(access, offsets);
   Value &cached = loaded[keyOf(buffer, index)];
   if (cached)

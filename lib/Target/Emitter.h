@@ -19,6 +19,7 @@ struct Interval {
 
 /// Emits the loop nest of one kernel: `KernelEmitter.cpp` the loops, `ElementEmitter.cpp` what is
 /// loaded, computed and stored at one place, `PackedProducts.cpp` sums of products of packed int8,
+/// `GroupProducts.cpp` those of groups in vectors,
 /// `PointerEmitter.cpp` pointers that move along.
 class Emitter {
 public:
@@ -67,6 +68,8 @@ private:
   enum class Unit { Word, Lane, Byte };
   Values emitPackedTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators,
                          Unit unit);
+  Values emitSumOfGroups(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
+  Values emitGroups(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   void emitResults(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                    mlir::ValueRange accumulators);
 
@@ -103,6 +106,12 @@ private:
   std::pair<mlir::Value, llvm::SmallVector<mlir::AffineExpr>>
   placeOf(const Access &access, llvm::ArrayRef<int64_t> offsets) const;
   mlir::Value load(const Access &access, llvm::ArrayRef<int64_t> offsets);
+  mlir::Value loadWeights(llvm::ArrayRef<int64_t> offsets);
+  mlir::Value loadGroup(llvm::ArrayRef<int64_t> offsets);
+  mlir::Value addProducts(mlir::Value sum, mlir::Value x, mlir::Value w);
+  llvm::SmallVector<llvm::SmallVector<int64_t>>
+  weightVectors(llvm::ArrayRef<llvm::SmallVector<int64_t>> points) const;
+  mlir::TypedAttr zeroPointOfGroup();
   void setAnchor();
   mlir::AffineExpr distanceTo(unsigned i, llvm::ArrayRef<int64_t> offsets) const;
   mlir::Value pointerTo(unsigned i, mlir::AffineExpr distance);

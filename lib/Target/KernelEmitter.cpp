@@ -298,10 +298,12 @@ void Emitter::emitTile() {
       else
         accumulators.push_back(Value());
     }
-  if (blocking.packing != Blocking::Packing::None)
+  if (blocking.usesPointers())
     setAnchor();
   if (inLanes())
     accumulators = emitEveryOtherLane(points, std::move(accumulators));
+  else if (blocking.packing == Blocking::Packing::Groups)
+    accumulators = emitSumOfGroups(points, std::move(accumulators));
   else
     accumulators = emitReduction(0, points, std::move(accumulators));
 
@@ -354,11 +356,13 @@ std::pair<Value, Value> Emitter::reductionBounds(unsigned d, Interval range) {
 
 SmallVector<Value> Emitter::emitReduction(unsigned i, ArrayRef<SmallVector<int64_t>> points,
                                           Values accumulators) {
-  if (i == model.reductions.size())
-    return blocking.packing == Blocking::Packing::None
-               ? emitTerms(points, accumulators)
-               : emitPackedTerms(points, std::move(accumulators),
-                                 inLanes() ? Unit::Lane : Unit::Byte);
+  if (i == model.reductions.size()) {
+    if (blocking.packing == Blocking::Packing::None)
+      return emitTerms(points, accumulators);
+    if (blocking.packing == Blocking::Packing::Groups)
+      return emitGroups(points, std::move(accumulators));
+    return emitPackedTerms(points, std::move(accumulators), inLanes() ? Unit::Lane : Unit::Byte);
+  }
   unsigned d = model.reductions[i];
   forEachPart(d, {0, model.extents[d]}, [&](Interval part) {
     accumulators = emitReductionRange(i, part, points, std::move(accumulators));
@@ -411,7 +415,9 @@ SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
                                                ArrayRef<SmallVector<int64_t>> points,
                                                Values accumulators) {
   unsigned d = model.reductions[i];
-  int64_t step = blocking.vectorDim == d ? blocking.lanes : 1;
+  int64_t step = blocking.vectorDim == d            ? blocking.lanes
+                 : i + 1 == model.reductions.size() ? blocking.group
+                                                    : 1;
   if (step == 1)
     range = knownRange(d, range);
   bool guarded = llvm::any_of(model.inputs, [&](const std::optional<Access> &input) {

@@ -25,6 +25,10 @@ public:
   FailureOr<KernelModel> read() {
     for (BlockArgument arg : kernel.getKernelBlock()->getArguments())
       model.operandTypes.push_back(cast<RankedTensorType>(arg.getType()));
+    // Inside a row pipeline results have no destination yet.
+    if (kernel.getInits().empty())
+      for (Type type : kernel.getResultTypes())
+        model.operandTypes.push_back(cast<RankedTensorType>(type));
     for (Operation &op : *kernel.getKernelBlock()) {
       if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
         if (failed(model.root ? readEpilogue(generic) : readRoot(generic)))
@@ -37,6 +41,8 @@ public:
       }
     }
     findBias();
+    if (auto packed = kernel->getAttrOfType<DenseI64ArrayAttr>(kPacked))
+      model.packed = {packed[0], packed[1]};
     return std::move(model);
   }
 
@@ -365,8 +371,8 @@ LogicalResult Reader::readYield(YieldOp yield) {
     auto it = computed.find(value);
     if (it == computed.end())
       return kernel.emitOpError() << "yields a value that it does not compute";
-    Access access{kernel.getInitArgument(i).getArgNumber(), it->second.index, it->second.guards,
-                  std::nullopt};
+    unsigned operand = kernel.getInputs().size() + i;
+    Access access{operand, it->second.index, it->second.guards, std::nullopt};
     model.stores.push_back({it->second.number, access});
   }
   return success();

@@ -83,6 +83,14 @@ struct KernelModel {
   /// the first two inputs.
   std::optional<std::array<int64_t, 2>> zeroPoints;
 
+  /// How the elements of the second input lie in memory, where that is not in order of their
+  /// indices: [output channels / lanes][terms / group][lanes][group], with the terms of a sum in
+  /// order. `lanes` divides the first index, `group` the last one.
+  struct PackedWeights {
+    int64_t lanes, group;
+  };
+  std::optional<PackedWeights> packed;
+
   /// The operand whose element the first elementwise op adds to a sum of integers: the sum may as
   /// well start from it.
   std::optional<Access> bias;

@@ -98,6 +98,7 @@ private:
       KernelOp other = entry.kernel;
       if (other->getOperandTypes() == kernel->getOperandTypes() &&
           other.getInputs().size() == kernel.getInputs().size() &&
+          other->getAttr(kPacked) == kernel->getAttr(kPacked) &&
           OperationEquivalence::isRegionEquivalentTo(&other.getBody(), &kernel.getBody(),
                                                      OperationEquivalence::IgnoreLocations))
         return entry.function;

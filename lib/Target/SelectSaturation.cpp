@@ -68,7 +68,7 @@ struct SelectSaturation : tinytrain::impl::SelectSaturationBase<SelectSaturation
       getOperation()->emitError() << "unknown target '" << target << "'";
       return signalPassFailure();
     }
-    if (!info->hasPairProducts)
+    if (info->byteProducts != ByteProducts::SMLAD)
       return;
     RewritePatternSet patterns(&getContext());
     patterns.add<AddBeforeClamp>(&getContext());

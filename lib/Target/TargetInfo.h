@@ -11,6 +11,19 @@
 
 namespace tinytrain {
 
+/// What multiplies int8 and adds the products to a sum of 32 bits, apart from plain arithmetic.
+enum class ByteProducts {
+  Plain,
+  /// DSP extension: two products of 16 bits.
+  SMLAD,
+  /// A lane adds four products, of unsigned and signed bytes.
+  VPDPBUSD,
+  /// A lane adds four products of signed bytes.
+  SDOT,
+  /// Eight products, then a lane adds two of them.
+  SMULL,
+};
+
 /// A core that programs are compiled for. This is the only place that describes targets:
 /// blocking, object emission and the Python package read it.
 struct TargetInfo {
@@ -25,13 +38,27 @@ struct TargetInfo {
   unsigned minVectorBits;
   /// Registers that hold floats: vectors, or scalars on a scalar core.
   unsigned floatRegisters;
-  /// Has the DSP extension: two 16-bit products added to a 32-bit sum in one instruction.
-  bool hasPairProducts;
+  ByteProducts byteProducts;
   /// Favours code size over speed: no loop unrolling beyond register blocking.
   bool isMicrocontroller;
 
   /// Lanes of a vector of `elementBits` each; 1 on a scalar core.
   unsigned lanes(unsigned elementBits) const { return vectorBits ? vectorBits / elementBits : 1; }
+
+  /// Products of bytes that a lane of 32 bits adds at a time.
+  unsigned productsPerLane() const {
+    switch (byteProducts) {
+    case ByteProducts::VPDPBUSD:
+    case ByteProducts::SDOT:
+      return 4;
+    case ByteProducts::SMULL:
+      return 2;
+    case ByteProducts::Plain:
+    case ByteProducts::SMLAD:
+      break;
+    }
+    return 1;
+  }
 };
 
 /// All targets; the host is described as detected.

@@ -267,6 +267,7 @@ LogicalResult PlanMemory::bindParameters(ArrayRef<FunctionPlan> plans) {
   struct Parameter {
     MemRefType type;
     bool isMutable = false;
+    Attribute packed;
     SmallVector<BlockArgument> uses;
   };
   llvm::MapVector<StringRef, Parameter> parameters;
@@ -292,6 +293,7 @@ LogicalResult PlanMemory::bindParameters(ArrayRef<FunctionPlan> plans) {
                                 << " where a memref of one type in all functions is expected";
       parameter.type = type;
       parameter.isMutable |= isState || func.getArgAttr(i, kUpdated) != nullptr;
+      parameter.packed = func.getArgAttr(i, kPacked);
       parameter.uses.push_back(arg);
     }
 
@@ -326,6 +328,8 @@ LogicalResult PlanMemory::bindParameters(ArrayRef<FunctionPlan> plans) {
         offset = o;
     if (offset < 0)
       global = createGlobal(("const." + name).str(), parameter.type, /*constant=*/true, name);
+    if (parameter.packed)
+      global->setAttr(kPacked, parameter.packed);
     for (BlockArgument arg : parameter.uses) {
       b.setInsertionPointToStart(arg.getOwner());
       Value value;

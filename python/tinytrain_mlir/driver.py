@@ -375,6 +375,15 @@ def _read_constants(
                 name = parameter.removesuffix(_FROZEN_PART)
                 first = trained[name] if name != parameter else 0
                 array = graph.parameters[name].array
-                data = (array[..., first:] if array.ndim else array).tobytes()
-                result[_text(op.attributes["sym_name"])] = (parameter, data)
+                array = array[..., first:] if array.ndim else array
+                if "tinytrain.packed" in op.attributes:
+                    array = _packed(array, *ir.DenseI64ArrayAttr(op.attributes["tinytrain.packed"]))
+                result[_text(op.attributes["sym_name"])] = (parameter, array.tobytes())
     return result
+
+
+def _packed(weight: Array, lanes: int, group: int) -> Array:
+    """A weight [O, ..., I] as `tinytrain-pack-frozen-weights` describes it."""
+    channels = len(weight)
+    blocks = weight.reshape(channels // lanes, lanes, weight.size // channels // group, group)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))

@@ -1,0 +1,150 @@
+//===- GroupProducts.cpp - Sums of products of int8 in vectors -------------------===//
+//
+// A vector runs along output channels. Each of its lanes adds the products of a group of terms,
+// neighbours in memory, which are broadcast; the weights lie as the vectors need them
+// (`KernelModel::packed`). The terms are products of what is stored: a sum of the same
+// weights times the zero point is subtracted at the end, with as many terms as a border leaves.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Target/Emitter.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace tinytrain;
+
+/// VPDPBUSD takes stored integers plus 128 as unsigned bytes.
+static constexpr int64_t kUnsignedOffset = 128;
+
+static Value intrinsic(OpBuilder &b, Location loc, const Twine &name, Type type,
+                       ValueRange arguments) {
+  return LLVM::CallIntrinsicOp::create(b, loc, type, b.getStringAttr("llvm." + name), arguments)
+      .getResult(0);
+}
+
+/// Packed weights at a point: of each lane's output channel, a group of terms.
+Value Emitter::loadWeights(ArrayRef<int64_t> offsets) {
+  const Access &access = *model.inputs[1];
+  Value buffer = operands[access.operand];
+  auto type = cast<MemRefType>(buffer.getType());
+  AffineExpr term = b.getAffineConstantExpr(0), first = access.index.front();
+  for (auto [expr, size] :
+       llvm::zip_equal(ArrayRef(access.index).drop_front(), type.getShape().drop_front()))
+    term = term * size + expr;
+  int64_t numTerms = type.getNumElements() / type.getDimSize(0);
+  AffineExpr offset = at(first * numTerms + term * blocking.lanes, offsets);
+  Value &cached = loaded[keyOf(buffer, offset)];
+  if (!cached) {
+    SmallVector<ReassociationIndices> all(1);
+    llvm::append_range(all[0], llvm::seq<int64_t>(0, type.getRank()));
+    Value flat =
+        type.getRank() == 1 ? buffer : memref::CollapseShapeOp::create(b, loc, buffer, all);
+    auto vectorType = VectorType::get({blocking.lanes * blocking.group}, type.getElementType());
+    cached = vector::LoadOp::create(b, loc, vectorType, flat, expand(offset));
+  }
+  return cached;
+}
+
+/// A group of neighbours of the first input, the same in each lane.
+Value Emitter::loadGroup(ArrayRef<int64_t> offsets) {
+  auto [buffer, index] = placeOf(*model.inputs[0], offsets);
+  Value &cached = loaded[keyOf(buffer, index)];
+  if (cached)
+    return cached;
+  auto type = VectorType::get({blocking.group}, b.getI8Type());
+  auto word = b.getIntegerType(8 * blocking.group);
+  Value bytes = vector::LoadOp::create(b, loc, type, buffer, expand(index));
+  bytes = vector::BitCastOp::create(b, loc, VectorType::get({1}, word), bytes);
+  Value all = splat(vector::ExtractOp::create(b, loc, bytes, int64_t(0)));
+  cached = vector::BitCastOp::create(
+      b, loc, VectorType::get({blocking.lanes * blocking.group}, b.getI8Type()), all);
+  if (blocking.byteProducts == ByteProducts::VPDPBUSD) {
+    auto bits = DenseElementsAttr::get(cast<VectorType>(cached.getType()),
+                                       b.getI8IntegerAttr(int8_t(kUnsignedOffset)));
+    cached = arith::XOrIOp::create(b, loc, cached, arith::ConstantOp::create(b, loc, bits));
+  }
+  return cached;
+}
+
+/// The zero point of the first input as each term meets it; none if it is 0.
+TypedAttr Emitter::zeroPointOfGroup() {
+  int64_t zeroPoint = (*model.zeroPoints)[0];
+  if (blocking.byteProducts == ByteProducts::VPDPBUSD)
+    zeroPoint += kUnsignedOffset;
+  if (zeroPoint == 0)
+    return {};
+  auto type = VectorType::get({blocking.lanes * blocking.group}, b.getI8Type());
+  return DenseElementsAttr::get(type, b.getI8IntegerAttr(int8_t(zeroPoint)));
+}
+
+Value Emitter::addProducts(Value sum, Value x, Value w) {
+  Type type = sum.getType();
+  std::string lanes = std::to_string(blocking.lanes), bytes = std::to_string(blocking.lanes * 4);
+  switch (blocking.byteProducts) {
+  case ByteProducts::VPDPBUSD:
+    return intrinsic(b, loc, "x86.avx512.vpdpbusd." + Twine(blocking.lanes * 32), type,
+                     {sum, x, w});
+  case ByteProducts::SDOT:
+    return intrinsic(b, loc, "aarch64.neon.sdot.v" + lanes + "i32.v" + bytes + "i8", type,
+                     {sum, w, x});
+  case ByteProducts::SMULL: {
+    std::string halves = std::to_string(2 * blocking.lanes);
+    Value products = intrinsic(b, loc, "aarch64.neon.smull.v" + halves + "i16",
+                               VectorType::get({2 * blocking.lanes}, b.getI16Type()), {w, x});
+    Value pairs = intrinsic(b, loc, "aarch64.neon.saddlp.v" + lanes + "i32.v" + halves + "i16",
+                            type, products);
+    return arith::AddIOp::create(b, loc, sum, pairs);
+  }
+  case ByteProducts::Plain:
+  case ByteProducts::SMLAD:
+    break;
+  }
+  llvm_unreachable("the target adds no groups");
+}
+
+/// Of points that read the same weights, the first one.
+SmallVector<SmallVector<int64_t>>
+Emitter::weightVectors(ArrayRef<SmallVector<int64_t>> points) const {
+  std::set<int64_t> known;
+  SmallVector<SmallVector<int64_t>> result;
+  for (const SmallVector<int64_t> &point : points)
+    if (known.insert(point[*blocking.vectorDim]).second)
+      result.push_back(point);
+  return result;
+}
+
+/// The reduction of a tile. Behind the sums of its points it carries those of the weights alone.
+SmallVector<Value> Emitter::emitSumOfGroups(ArrayRef<SmallVector<int64_t>> points,
+                                            Values accumulators) {
+  SmallVector<SmallVector<int64_t>> vectors = weightVectors(points);
+  TypedAttr zeroPoint = zeroPointOfGroup();
+  if (zeroPoint)
+    accumulators.append(vectors.size(), constant(b.getI32IntegerAttr(0)));
+  accumulators = emitReduction(0, points, std::move(accumulators));
+  Values sums(llvm::drop_begin(accumulators, points.size()));
+  accumulators.truncate(points.size());
+  for (auto [vector, sum] : llvm::zip(vectors, sums))
+    for (auto [point, accumulator] : llvm::zip_equal(points, accumulators))
+      if (point[*blocking.vectorDim] == vector[*blocking.vectorDim])
+        accumulator = arith::SubIOp::create(b, loc, accumulator, sum);
+  return accumulators;
+}
+
+SmallVector<Value> Emitter::emitGroups(ArrayRef<SmallVector<int64_t>> points, Values accumulators) {
+  loaded.clear();
+  for (auto [point, accumulator] : llvm::zip(points, accumulators)) {
+    Value x = loadGroup(point), w = loadWeights(point);
+    accumulator = addProducts(accumulator, x, w);
+  }
+  if (TypedAttr attr = zeroPointOfGroup()) {
+    Value zeroPoint = arith::ConstantOp::create(b, loc, attr);
+    auto sums = MutableArrayRef(accumulators).drop_front(points.size());
+    for (auto [point, sum] : llvm::zip_equal(weightVectors(points), sums))
+      sum = addProducts(sum, zeroPoint, loadWeights(point));
+  }
+  loaded.clear();
+  return accumulators;
+}
