@@ -146,9 +146,7 @@ def main(batches: tuple[int, ...], threads: tuple[int, ...], repeats: int, compi
             if compiled:
                 torch.compiler.reset()
                 rivals.append(torch_candidate("torch.compile f32", batch, compiled=True))
-            table = Table(
-                title=f"MobileNetV2-w0.35, {SIZE}x{SIZE}, batch {batch}, threads {count}"
-            )
+            table = Table(title=f"MobileNetV2-w0.35, {SIZE}x{SIZE}, batch {batch}, threads {count}")
             table.add_column("phase")
             table.add_column("", no_wrap=True)
             columns = ["ms", "of eager", "of compiled"]

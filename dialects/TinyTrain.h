@@ -26,6 +26,8 @@ namespace tinytrain {
 /// description says what each means.
 /// Of a frozen weight and the kernels that read it: `KernelModel::PackedWeights`.
 inline constexpr llvm::StringLiteral kPacked = "tinytrain.packed";
+/// Likewise: `KernelModel::widenedRun`.
+inline constexpr llvm::StringLiteral kWidened = "tinytrain.widened";
 inline constexpr llvm::StringLiteral kParam = "tinytrain.param";
 inline constexpr llvm::StringLiteral kNeedsGrad = "tinytrain.needs_grad";
 inline constexpr llvm::StringLiteral kState = "tinytrain.state";

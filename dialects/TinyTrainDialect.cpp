@@ -123,6 +123,11 @@ LogicalResult TinyTrainDialect::verifyRegionArgAttribute(Operation *op, unsigned
   }
   if (name == kPacked)
     return verifyPacked(op, type, attr.getValue());
+  if (name == kWidened)
+    return isa<IntegerAttr>(attr.getValue())
+               ? success()
+               : op->emitOpError()
+                     << "'" << name << "' must be a number of dimensions, got " << attr.getValue();
   // A result's attribute stays with it when it becomes an output argument.
   if (name == kLabel || name == kLearningRate || name == kUpdated || name == kLoss)
     return success();
@@ -159,7 +164,8 @@ LogicalResult TinyTrainDialect::verifyOperationAttribute(Operation *op, NamedAtt
                           StringRef("tinytrain.buffers"), StringRef("tinytrain.ops"),
                           StringRef("tinytrain.global"), StringRef("tinytrain.kernel"),
                           StringRef(kOverlaps), StringRef(kKernelLabel), StringRef(kKernelMACs),
-                          StringRef(kExact), StringRef(kInput), StringRef(kPacked)},
+                          StringRef(kExact), StringRef(kInput), StringRef(kPacked),
+                          StringRef(kWidened)},
                          name))
     return success();
   return op->emitOpError() << "has an unknown attribute '" << name << "'";

@@ -351,6 +351,10 @@ def PackFrozenWeights : Pass<"tinytrain-pack-frozen-weights", "::mlir::ModuleOp"
     `O x ... x I` are then expected as `[O / lanes][terms / group][lanes][group]`, the terms of a
     sum in order: a vector runs over output channels, and each lane holds the `group` neighbours
     that one instruction multiplies and adds. Types and indices in kernels stay as they are.
+
+    With the DSP extension, weights of layers with many pixels get `tinytrain.widened = run`
+    instead, and twice the room: the bytes of each run, which is the last dimension or the
+    last two, lie as halfwords in the order 0, 2, 1, 3, so that a kernel need not widen them.
   }];
   let options = [
     Option<"target", "target", "std::string", "\"host\"", "name of the target">,
@@ -358,6 +362,7 @@ def PackFrozenWeights : Pass<"tinytrain-pack-frozen-weights", "::mlir::ModuleOp"
   let statistics = [
     Statistic<"numPacked", "packed", "Number of weights that are packed">,
   ];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
 def LowerKernels : Pass<"tinytrain-lower-kernels", "::mlir::ModuleOp"> {
@@ -369,7 +374,7 @@ def LowerKernels : Pass<"tinytrain-lower-kernels", "::mlir::ModuleOp"> {
     a contiguous dimension, loop bounds in place of padding, the elementwise ops
     applied before the only store.
 
-    Each function records as `tinytrain.overlaps` how a result may overlap an operand that
+        Each function records as `tinytrain.overlaps` how a result may overlap an operand that
     nobody reads afterwards: the order of the loop nest's tiles and its index maps say
     which elements are still to be read when an element is written.
   }];

@@ -91,6 +91,8 @@ public:
       usePackedWeights(blocking);
     else if (target.byteProducts == ByteProducts::SMLAD && model.zeroPoints)
       choosePacking(blocking);
+    else if (target.byteProducts == ByteProducts::VMLADAV && hasVectorProducts())
+      useVectorProducts(blocking);
     else
       chooseVectorDim(blocking);
     blocking.unrollsWindows = target.isMicrocontroller && !blocking.vectorDim;
@@ -100,7 +102,7 @@ public:
     if (blocking.vectorDim && isParallel(*blocking.vectorDim))
       blocking.tile[*blocking.vectorDim] = blocking.lanes;
     if (blocking.holdsInput)
-      blocking.tile[blocking.loopDims[blocking.loopDims.size() - 2]] = 2;
+      chooseHeldTile(blocking);
     else if (!model.reductions.empty())
       chooseTile(blocking);
     return blocking;
@@ -140,6 +142,28 @@ public:
         group = 1;
     }
     return KernelModel::PackedWeights{lanes, group};
+  }
+
+  /// See `Blocking::wideningOf`. It takes flash; so many results for each weight make it worth it.
+  std::optional<int64_t> widening() const {
+    constexpr int64_t kResultsPerWeight = 64;
+    if (target.byteProducts != ByteProducts::SMLAD || !model.zeroPoints || !model.isSum ||
+        model.join || model.inputs.size() != 2 || reads.size() != 2 ||
+        model.zeroPoints->at(1) != 0 || !reads[1]->guards.empty() || !channelsOf(*reads[1]))
+      return std::nullopt;
+    const Access &w = *reads[1];
+    int64_t results = 1;
+    for (unsigned d : model.parallel)
+      results *= d == channelsOf(w) ? 1 : model.extents[d];
+    Blocking blocking;
+    blocking.tile.assign(dims, 1);
+    choosePacking(blocking);
+    int64_t last = model.reductions.back();
+    bool isWhole = model.extents[last] == model.operandTypes[w.operand].getShape().back();
+    if (results < kResultsPerWeight || blocking.packing != Blocking::Packing::Pairs ||
+        (isWhole ? false : blocking.joinedDim || firstOf(w.index.back()) % kBytesPerWord))
+      return std::nullopt;
+    return blocking.joinedDim ? 2 : 1;
   }
 
 private:
@@ -223,6 +247,24 @@ private:
     }
   }
 
+  /// True where VMLADAV suits: both factors are neighbours along the sum, and enough of them.
+  bool hasVectorProducts() const {
+    constexpr int64_t kTerms = 8;
+    return model.zeroPoints && model.zeroPoints->at(1) == 0 && !model.reductions.empty() &&
+           reads.size() == 2 && phases.empty() &&
+           model.extents[model.reductions.back()] >= kTerms &&
+           llvm::all_of(reads, [&](const Access *a) {
+             return dependenceOf(*a, model.reductions.back(), dims).contiguous &&
+                    !isGuarded(*a, model.reductions.back());
+           });
+  }
+
+  void useVectorProducts(Blocking &blocking) const {
+    blocking.packing = Blocking::Packing::Pairs;
+    blocking.packedDim = model.reductions.back();
+    blocking.byteProducts = target.byteProducts;
+  }
+
   /// Four bytes of both factors at a time along a reduction, or of one along what is stored.
   void choosePacking(Blocking &blocking) const {
     auto isContiguous = [&](const Access *a, unsigned d) {
@@ -233,7 +275,9 @@ private:
         })) {
       unsigned d = model.reductions.back();
       blocking.packedDim = d;
-      if (model.extents[d] % kBytesPerWord)
+      if (model.widenedRun == 2)
+        blocking.joinedDim = model.reductions[model.reductions.size() - 2];
+      else if (!model.widenedRun && model.extents[d] % kBytesPerWord)
         blocking.joinedDim = findJoinedDim(d);
       if (blocking.joinedDim || model.extents[d] >= kBytesPerWord) {
         blocking.packing = Blocking::Packing::Pairs;
@@ -254,14 +298,29 @@ private:
       }
   }
 
-  /// Two words of each of two neighbours fill eight registers.
+  /// Two words of each of two neighbours fill eight registers; where weights are widened, as many
+  /// words of one.
   bool canHoldInput(const Blocking &blocking) const {
     const Access &input = *model.inputs[0];
     int64_t terms = 1;
     for (unsigned d : model.reductions)
       terms *= model.extents[d];
-    return terms == 2 * kBytesPerWord && !model.join && input.guards.empty() &&
-           blocking.loopDims.size() > 1 && !dependenceOf(input, blocking.loopDims.back(), dims).any;
+    bool fits = terms == 2 * kBytesPerWord;
+    return fits && !model.join && input.guards.empty() && blocking.loopDims.size() > 1 &&
+           !dependenceOf(input, blocking.loopDims.back(), dims).any;
+  }
+
+  void chooseHeldTile(Blocking &blocking) const {
+    ArrayRef<unsigned> loops = blocking.loopDims;
+    if (!model.widenedRun) {
+      blocking.tile[loops[loops.size() - 2]] = 2;
+      return;
+    }
+    for (int64_t size : {8, 4, 2})
+      if (divides(size, loops.back())) {
+        blocking.tile[loops.back()] = size;
+        return;
+      }
   }
 
   /// See `Blocking::joinedDim`.
@@ -279,10 +338,30 @@ private:
     return around;
   }
 
+  /// Instructions per product of vectors; sums are in scalar registers.
+  double vectorProductCost(ArrayRef<int64_t> tile) const {
+    constexpr double kVectors = 7, kSums = 10;
+    auto countOf = [&](const Access &access) {
+      double count = 1;
+      for (unsigned d : model.parallel)
+        if (dependenceOf(access, d, dims).any)
+          count *= tile[d];
+      return count;
+    };
+    double points = 1, xs = countOf(*reads[0]), ws = countOf(*reads[1]);
+    for (unsigned d : model.parallel)
+      points *= tile[d];
+    if (xs + ws > kVectors || points + ws > kSums)
+      return 1e9;
+    return (xs + 2 * ws + points) / points;
+  }
+
   /// Instructions per product of a tile of packed int8, or infinity where it does not fit the
   /// registers: a word is loaded and widened in three instructions.
   double packedTileCost(const Blocking &blocking, ArrayRef<int64_t> tile) const {
     constexpr double kRegisters = 14, kAddresses = 4;
+    if (blocking.byteProducts == ByteProducts::VMLADAV)
+      return vectorProductCost(tile);
     bool isPairs = blocking.packing == Blocking::Packing::Pairs;
     double points = 1, loads = 0, held = 1e9;
     for (unsigned d : model.parallel)
@@ -293,8 +372,13 @@ private:
       for (unsigned d : model.parallel)
         if (dependenceOf(*access, d, dims).any)
           count *= d == blocking.packedDim ? 1 : tile[d];
-      loads += count * (isPacked ? 3 : 1);
-      held = std::min(held, count * (isPacked ? 2 : 1));
+      bool isWide = model.widenedRun && access == reads[1];
+      loads += count * (!isPacked ? 1 : isWide ? 1.5 : 3);
+      // Widened weights are used at once, the other factor's registers by all of them.
+      if (!model.widenedRun)
+        held = std::min(held, count * (isPacked ? 2 : 1));
+      else if (!isWide)
+        held = 2 * count - 1;
     }
     if (points + held + 2 + kAddresses > kRegisters + (isPairs ? 0 : 2))
       return 1e9;
@@ -431,6 +515,10 @@ private:
 
 Blocking Blocking::choose(const KernelModel &model, const TargetInfo &target) {
   return Chooser(model, target).choose();
+}
+
+std::optional<int64_t> Blocking::wideningOf(const KernelModel &model, const TargetInfo &target) {
+  return Chooser(model, target).widening();
 }
 
 std::optional<KernelModel::PackedWeights> Blocking::packingOf(const KernelModel &model,

@@ -61,6 +61,8 @@ struct Blocking {
   /// its indices.
   static std::optional<KernelModel::PackedWeights> packingOf(const KernelModel &model,
                                                              const TargetInfo &target);
+  /// Where bytes of the second input had better lie as halfwords: `KernelModel::widenedRun`.
+  static std::optional<int64_t> wideningOf(const KernelModel &model, const TargetInfo &target);
 };
 
 } // namespace tinytrain

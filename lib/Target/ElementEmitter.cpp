@@ -2,6 +2,7 @@
 
 #include "lib/Target/Emitter.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -67,6 +68,10 @@ Value Emitter::load(const Access &access, ArrayRef<int64_t> offsets) {
     return cached;
 
   Type element = cast<MemRefType>(buffer.getType()).getElementType();
+  if (Value pointer = pointerToOther(access, offsets)) {
+    cached = LLVM::LoadOp::create(b, loc, element, pointer);
+    return cached;
+  }
   bool contiguous = false;
   if (!vectorMode || !variesAlongLanes(access.index, contiguous)) {
     cached = memref::LoadOp::create(b, loc, buffer, expand(index));
@@ -91,6 +96,10 @@ Value Emitter::load(const Access &access, ArrayRef<int64_t> offsets) {
 }
 
 void Emitter::store(Value value, const Access &access, ArrayRef<int64_t> offsets) {
+  if (Value pointer = pointerToOther(access, offsets)) {
+    LLVM::StoreOp::create(b, loc, value, pointer);
+    return;
+  }
   Value buffer = operands[access.operand];
   auto indexAt = [&](ArrayRef<int64_t> o) {
     SmallVector<AffineExpr> index;

@@ -40,6 +40,32 @@ public:
 private:
   using Values = llvm::SmallVector<mlir::Value>;
 
+  /// Pointers to the root's inputs at some position: elements are loaded at constant distances
+  /// from them.
+  struct Anchor {
+    struct Input {
+      mlir::Type element;
+      /// How far an element lies from the start of its operand, over all dimensions.
+      mlir::AffineExpr offset;
+      /// In ascending order of what they point to, in elements from the position.
+      llvm::SmallVector<std::pair<int64_t, mlir::Value>, 1> pointers;
+      /// How far they move in a turn of the innermost moving loop.
+      int64_t step = 0;
+    };
+    llvm::SmallVector<Input, 2> inputs;
+    /// Of other operands, where they are reached like this too, by number.
+    std::map<unsigned, Input> others;
+
+    void forEach(llvm::function_ref<void(Input &)> body) {
+      llvm::for_each(inputs, body);
+      for (auto &[operand, input] : others)
+        body(input);
+    }
+    llvm::SmallVector<mlir::AffineExpr> position;
+    /// Of the operands behind the place where two are joined.
+    bool inUpper = false;
+  };
+
   void emitRows(unsigned i);
   void emitPhases(unsigned i);
   void emitParallel(unsigned i);
@@ -51,6 +77,8 @@ private:
   void emitBetweenBorders(unsigned i, Interval before, Interval inside, Interval after);
   llvm::SmallVector<llvm::SmallVector<int64_t>> tilePoints() const;
   void emitTile();
+  void emitFence();
+  void emitPoints(llvm::ArrayRef<llvm::SmallVector<int64_t>> points);
   Values emitReduction(unsigned i, llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                        Values accumulators);
   Values emitReductionRange(unsigned i, Interval range,
@@ -64,11 +92,11 @@ private:
                         Values accumulators);
   Values emitEveryOtherLane(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   /// What both factors of packed products are at a time: four terms of a sum, one of the lanes of
-  /// a tile, or a single term.
-  enum class Unit { Word, Lane, Byte };
+  /// a tile, a single term; or the terms of a vector, or of half of one.
+  enum class Unit { Word, Lane, Byte, Vector, HalfVector };
   Values emitPackedTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators,
                          Unit unit);
-  Values emitSumOfGroups(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
+  Values emitSumOfStored(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   Values emitGroups(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   void emitResults(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                    mlir::ValueRange accumulators);
@@ -111,10 +139,17 @@ private:
   mlir::Value addProducts(mlir::Value sum, mlir::Value x, mlir::Value w);
   llvm::SmallVector<llvm::SmallVector<int64_t>>
   weightVectors(llvm::ArrayRef<llvm::SmallVector<int64_t>> points) const;
-  mlir::TypedAttr zeroPointOfGroup();
+  bool shareWeights(llvm::ArrayRef<int64_t> a, llvm::ArrayRef<int64_t> other) const;
+  int64_t zeroPointOfStored() const;
   void setAnchor();
-  mlir::AffineExpr distanceTo(unsigned i, llvm::ArrayRef<int64_t> offsets) const;
-  mlir::Value pointerTo(unsigned i, mlir::AffineExpr distance);
+  Anchor::Input anchorOf(const Access &access, unsigned i);
+  void anchorOthers();
+  mlir::AffineExpr distanceTo(const Anchor::Input &entry, llvm::ArrayRef<int64_t> offsets) const;
+  mlir::AffineExpr distanceTo(unsigned i, llvm::ArrayRef<int64_t> offsets) const {
+    return distanceTo(anchor->inputs[i], offsets);
+  }
+  mlir::Value pointerTo(const Anchor::Input &entry, mlir::AffineExpr distance);
+  mlir::Value pointerToOther(const Access &access, llvm::ArrayRef<int64_t> offsets);
   mlir::Value loadAnchored(unsigned i, llvm::ArrayRef<int64_t> offsets);
   Values emitMovingLoop(unsigned d, Interval range, int64_t step,
                         llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators,
@@ -125,8 +160,24 @@ private:
     bool isTop;
   };
   Factor loadFactor(unsigned i, llvm::ArrayRef<int64_t> offsets, Unit unit, unsigned number);
-  void holdInput();
-  mlir::Value loadPacked(unsigned i, llvm::ArrayRef<int64_t> offsets, mlir::Type type);
+  bool hasMovingTiles(unsigned i, Interval range) const;
+  void emitMovingTiles(unsigned d, Interval range);
+  void holdInput(unsigned d, int64_t at);
+  mlir::Value loadPacked(unsigned i, mlir::AffineExpr distance, mlir::Type type,
+                         int64_t alignment = 1);
+  Values emitVectorTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators,
+                         Unit unit);
+  /// True where products of vectors are added to sums of what is stored.
+  bool hasVectorProducts() const {
+    return blocking.packing == Blocking::Packing::Pairs &&
+           blocking.byteProducts == ByteProducts::VMLADAV;
+  }
+  /// True if the bytes of an input lie as halfwords.
+  bool isWidened(unsigned i) const { return i == 1 && model.widenedRun; }
+  mlir::AffineExpr positionInRun(llvm::ArrayRef<mlir::AffineExpr> index) const;
+  mlir::AffineExpr offsetIn(unsigned i, mlir::MemRefType type,
+                            llvm::ArrayRef<mlir::AffineExpr> index) const;
+  mlir::Value loadWidened(unsigned i, llvm::ArrayRef<int64_t> offsets, Unit unit, unsigned number);
   void store(mlir::Value value, const Access &access, llvm::ArrayRef<int64_t> offsets);
   bool variesAlongLanes(llvm::ArrayRef<mlir::AffineExpr> index, bool &contiguous) const;
   Values emitBody(mlir::linalg::GenericOp op, mlir::IRMapping &map,
@@ -164,22 +215,9 @@ private:
   using Place = std::pair<const void *, std::vector<const void *>>;
   static Place keyOf(mlir::Value buffer, llvm::ArrayRef<mlir::AffineExpr> index);
   std::map<Place, mlir::Value> loaded;
-  /// Pointers to the root's inputs at some position: elements are loaded at constant distances
-  /// from them.
-  struct Anchor {
-    struct Input {
-      mlir::Type element;
-      /// How far an element lies from the start of its operand, over all dimensions.
-      mlir::AffineExpr offset;
-      /// In ascending order of what they point to, in elements from the position.
-      llvm::SmallVector<std::pair<int64_t, mlir::Value>, 1> pointers;
-    };
-    llvm::SmallVector<Input, 2> inputs;
-    llvm::SmallVector<mlir::AffineExpr> position;
-    /// Of the operands behind the place where two are joined.
-    bool inUpper = false;
-  };
   std::optional<Anchor> anchor;
+  /// True while the anchor moves along with tiles.
+  bool tilesMove = false;
   /// What was loaded at the current place, by input, distance from the anchor, and bits of what
   /// is packed.
   std::map<std::tuple<unsigned, const void *, unsigned>, mlir::Value> anchored;

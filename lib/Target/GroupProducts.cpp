@@ -69,15 +69,10 @@ Value Emitter::loadGroup(ArrayRef<int64_t> offsets) {
   return cached;
 }
 
-/// The zero point of the first input as each term meets it; none if it is 0.
-TypedAttr Emitter::zeroPointOfGroup() {
+/// The zero point of the first input as each product of what is stored meets it.
+int64_t Emitter::zeroPointOfStored() const {
   int64_t zeroPoint = (*model.zeroPoints)[0];
-  if (blocking.byteProducts == ByteProducts::VPDPBUSD)
-    zeroPoint += kUnsignedOffset;
-  if (zeroPoint == 0)
-    return {};
-  auto type = VectorType::get({blocking.lanes * blocking.group}, b.getI8Type());
-  return DenseElementsAttr::get(type, b.getI8IntegerAttr(int8_t(zeroPoint)));
+  return blocking.byteProducts == ByteProducts::VPDPBUSD ? zeroPoint + kUnsignedOffset : zeroPoint;
 }
 
 Value Emitter::addProducts(Value sum, Value x, Value w) {
@@ -100,35 +95,44 @@ Value Emitter::addProducts(Value sum, Value x, Value w) {
   }
   case ByteProducts::Plain:
   case ByteProducts::SMLAD:
+  case ByteProducts::VMLADAV:
     break;
   }
   llvm_unreachable("the target adds no groups");
 }
 
+/// True for points that read the same weights.
+bool Emitter::shareWeights(ArrayRef<int64_t> a, ArrayRef<int64_t> other) const {
+  for (unsigned d = 0; d < dims; ++d)
+    if (a[d] != other[d] &&
+        llvm::any_of(model.inputs[1]->index, [=](AffineExpr e) { return e.isFunctionOfDim(d); }))
+      return false;
+  return true;
+}
+
 /// Of points that read the same weights, the first one.
 SmallVector<SmallVector<int64_t>>
 Emitter::weightVectors(ArrayRef<SmallVector<int64_t>> points) const {
-  std::set<int64_t> known;
   SmallVector<SmallVector<int64_t>> result;
   for (const SmallVector<int64_t> &point : points)
-    if (known.insert(point[*blocking.vectorDim]).second)
+    if (llvm::none_of(result, [&](auto &other) { return shareWeights(point, other); }))
       result.push_back(point);
   return result;
 }
 
-/// The reduction of a tile. Behind the sums of its points it carries those of the weights alone.
-SmallVector<Value> Emitter::emitSumOfGroups(ArrayRef<SmallVector<int64_t>> points,
+/// The reduction of a tile. Behind the sums of its points it carries those of the weights times the
+/// zero point.
+SmallVector<Value> Emitter::emitSumOfStored(ArrayRef<SmallVector<int64_t>> points,
                                             Values accumulators) {
   SmallVector<SmallVector<int64_t>> vectors = weightVectors(points);
-  TypedAttr zeroPoint = zeroPointOfGroup();
-  if (zeroPoint)
+  if (zeroPointOfStored())
     accumulators.append(vectors.size(), constant(b.getI32IntegerAttr(0)));
   accumulators = emitReduction(0, points, std::move(accumulators));
   Values sums(llvm::drop_begin(accumulators, points.size()));
   accumulators.truncate(points.size());
   for (auto [vector, sum] : llvm::zip(vectors, sums))
     for (auto [point, accumulator] : llvm::zip_equal(points, accumulators))
-      if (point[*blocking.vectorDim] == vector[*blocking.vectorDim])
+      if (shareWeights(point, vector))
         accumulator = arith::SubIOp::create(b, loc, accumulator, sum);
   return accumulators;
 }
@@ -139,8 +143,10 @@ SmallVector<Value> Emitter::emitGroups(ArrayRef<SmallVector<int64_t>> points, Va
     Value x = loadGroup(point), w = loadWeights(point);
     accumulator = addProducts(accumulator, x, w);
   }
-  if (TypedAttr attr = zeroPointOfGroup()) {
-    Value zeroPoint = arith::ConstantOp::create(b, loc, attr);
+  if (int64_t stored = zeroPointOfStored()) {
+    auto type = VectorType::get({blocking.lanes * blocking.group}, b.getI8Type());
+    Value zeroPoint = arith::ConstantOp::create(
+        b, loc, DenseElementsAttr::get(type, b.getI8IntegerAttr(int8_t(stored))));
     auto sums = MutableArrayRef(accumulators).drop_front(points.size());
     for (auto [point, sum] : llvm::zip_equal(weightVectors(points), sums))
       sum = addProducts(sum, zeroPoint, loadWeights(point));

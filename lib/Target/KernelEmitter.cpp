@@ -231,10 +231,10 @@ void Emitter::emitInterior(unsigned i, Interval range) {
   unsigned d = blocking.loopDims[i];
   tile[d] = blocking.tile[d];
   ranges[d] = range;
-  if (blocking.holdsInput && i + 1 == blocking.loopDims.size())
-    holdInput();
-  emitLoop(d, range.low, range.high, tile[d], [&] { emitParallel(i + 1); });
-  held.clear();
+  if (hasMovingTiles(i, range))
+    emitMovingTiles(d, range);
+  else
+    emitLoop(d, range.low, range.high, tile[d], [&] { emitParallel(i + 1); });
   ranges[d] = {0, model.extents[d]};
 }
 
@@ -283,7 +283,21 @@ SmallVector<SmallVector<int64_t>> Emitter::tilePoints() const {
 
 void Emitter::emitTile() {
   SmallVector<SmallVector<int64_t>> points = tilePoints();
+  if (blocking.usesPointers() && !tilesMove)
+    setAnchor();
+  if (held.empty() || !model.widenedRun)
+    return emitPoints(points);
+  // What is held leaves few registers: one pair of results after another.
+  for (ArrayRef<SmallVector<int64_t>> rest(points); !rest.empty();) {
+    emitPoints(rest.take_front(2));
+    rest = rest.drop_front(std::min<size_t>(2, rest.size()));
+    if (!rest.empty())
+      emitFence();
+  }
+}
 
+/// Computes results and stores them.
+void Emitter::emitPoints(ArrayRef<SmallVector<int64_t>> points) {
   loaded.clear();
   vectorMode = blocking.vectorDim.has_value();
   Values accumulators;
@@ -298,12 +312,10 @@ void Emitter::emitTile() {
       else
         accumulators.push_back(Value());
     }
-  if (blocking.usesPointers())
-    setAnchor();
   if (inLanes())
     accumulators = emitEveryOtherLane(points, std::move(accumulators));
-  else if (blocking.packing == Blocking::Packing::Groups)
-    accumulators = emitSumOfGroups(points, std::move(accumulators));
+  else if (blocking.packing == Blocking::Packing::Groups || hasVectorProducts())
+    accumulators = emitSumOfStored(points, std::move(accumulators));
   else
     accumulators = emitReduction(0, points, std::move(accumulators));
 

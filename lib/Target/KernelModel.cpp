@@ -43,6 +43,8 @@ public:
     findBias();
     if (auto packed = kernel->getAttrOfType<DenseI64ArrayAttr>(kPacked))
       model.packed = {packed[0], packed[1]};
+    if (auto run = kernel->getAttrOfType<IntegerAttr>(kWidened))
+      model.widenedRun = run.getInt();
     return std::move(model);
   }
 

@@ -7,6 +7,8 @@
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
+#include "llvm/Support/MathExtras.h"
+
 #include <array>
 
 namespace tinytrain {
@@ -90,6 +92,13 @@ struct KernelModel {
     int64_t lanes, group;
   };
   std::optional<PackedWeights> packed;
+
+  /// Of a second input whose bytes lie as halfwords already: how many of the last dimensions are
+  /// one run of neighbours. In a run each four bytes b0 to b3 are the halfwords b0, b2, b1, b3, as
+  /// SXTB16 leaves them in two registers. The operand's last dimension has room for them:
+  /// `widenedSize`.
+  std::optional<int64_t> widenedRun;
+  static int64_t widenedSize(int64_t size) { return 2 * llvm::alignTo(size, 4); }
 
   /// The operand whose element the first elementwise op adds to a sum of integers: the sum may as
   /// well start from it.

@@ -99,6 +99,7 @@ private:
       if (other->getOperandTypes() == kernel->getOperandTypes() &&
           other.getInputs().size() == kernel.getInputs().size() &&
           other->getAttr(kPacked) == kernel->getAttr(kPacked) &&
+          other->getAttr(kWidened) == kernel->getAttr(kWidened) &&
           OperationEquivalence::isRegionEquivalentTo(&other.getBody(), &kernel.getBody(),
                                                      OperationEquivalence::IgnoreLocations))
         return entry.function;

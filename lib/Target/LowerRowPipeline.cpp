@@ -203,8 +203,9 @@ void Lowering::emitKernel(unsigned number, Value row, Value inTurn, Value output
   }
   auto lowered = KernelOp::create(b, described.getLoc(), TypeRange(), inputs, ValueRange{output},
                                   described.getLabelAttr(), described.getMacsAttr());
-  if (Attribute packed = described->getAttr(kPacked))
-    lowered->setAttr(kPacked, packed);
+  for (StringRef layout : {kPacked, kWidened})
+    if (Attribute attr = described->getAttr(layout))
+      lowered->setAttr(layout, attr);
   IRMapping map;
   described.getBody().cloneInto(&lowered.getBody(), map);
   lowered.getKernelBlock()->addArgument(described.getResult(0).getType(), loc);

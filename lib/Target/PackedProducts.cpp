@@ -18,7 +18,7 @@ using namespace mlir;
 using namespace tinytrain;
 
 namespace {
-constexpr int64_t kBytesPerWord = 4;
+constexpr int64_t kBytesPerWord = 4, kBytesPerVector = 16;
 /// Words in one turn of a loop, and in a loop's place.
 constexpr int64_t kWordsPerTurn = 8, kUnrolledWords = 24;
 /// Words that the scheduler may load ahead.
@@ -36,7 +36,7 @@ static Value int32(OpBuilder &b, Location loc, int64_t value) {
 }
 
 /// No load moves across: the scheduler would run out of registers.
-static void fence(OpBuilder &b, Location loc) {
+void Emitter::emitFence() {
   LLVM::InlineAsmOp::create(b, loc, TypeRange(), ValueRange(), "", "~{memory}",
                             /*has_side_effects=*/true, /*is_align_stack=*/false,
                             LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
@@ -52,13 +52,43 @@ static Value widen(OpBuilder &b, Location loc, Value word, bool isEven, int64_t 
   return intrinsic(b, loc, "sxtab16", {int32(b, loc, int32_t(half << 16 | half)), word});
 }
 
-/// A byte, or a word of four.
-Value Emitter::loadPacked(unsigned i, ArrayRef<int64_t> offsets, Type type) {
-  AffineExpr distance = distanceTo(i, offsets);
-  Value &cached = anchored[{i, distance.getAsOpaquePointer(), type.getIntOrFloatBitWidth()}];
+/// What lies at a distance from the anchor.
+Value Emitter::loadPacked(unsigned i, AffineExpr distance, Type type, int64_t alignment) {
+  // LLVM loads 64 bits by LDRD where that may be seen from outside.
+  unsigned bits = type.getIntOrFloatBitWidth();
+  Value &cached = anchored[{i, distance.getAsOpaquePointer(), bits}];
   if (!cached)
-    cached = LLVM::LoadOp::create(b, loc, type, pointerTo(i, distance), /*alignment=*/1);
+    cached = LLVM::LoadOp::create(b, loc, type, pointerTo(anchor->inputs[i], distance), alignment,
+                                  /*isVolatile=*/bits == 64);
   return cached;
+}
+
+/// Where a byte stands in its run (`KernelModel::widenedRun`).
+AffineExpr Emitter::positionInRun(ArrayRef<AffineExpr> index) const {
+  if (*model.widenedRun == 1)
+    return index.back();
+  return index[index.size() - 2] * model.extents[blocking.packedDim] + index.back();
+}
+
+/// One of the two registers of a word, or a single halfword.
+Value Emitter::loadWidened(unsigned i, ArrayRef<int64_t> offsets, Unit unit, unsigned number) {
+  AffineExpr distance = distanceTo(i, offsets);
+  if (unit == Unit::Word) {
+    Value both = loadPacked(i, distance, b.getI64Type(), kBytesPerWord);
+    Value &half = widened[{both.getAsOpaquePointer(), number}];
+    if (!half && number)
+      both = arith::ShRUIOp::create(b, loc, both,
+                                    arith::ConstantOp::create(b, loc, b.getI64IntegerAttr(32)));
+    if (!half)
+      half = arith::TruncIOp::create(b, loc, b.getI32Type(), both);
+    return half;
+  }
+  AffineExpr position =
+      simplifyAffineExpr(positionInRun(placeOf(*model.inputs[i], offsets).second), dims, 0);
+  // The halfwords of each four are in the order 0, 2, 1, 3.
+  AffineExpr moved = position % 2 * 2 + (position % 4).floorDiv(2) - position % 4;
+  Value half = loadPacked(i, simplifyAffineExpr(distance + moved * 2, dims, 0), b.getI16Type(), 2);
+  return arith::ExtSIOp::create(b, loc, b.getI32Type(), half);
 }
 
 /// The factor of input `i` at a point: of a whole word, register `number` of the two it fills; else
@@ -78,7 +108,10 @@ Emitter::Factor Emitter::loadFactor(unsigned i, ArrayRef<int64_t> offsets, Unit 
   }
   if (auto it = held.find({first, number}); i == 0 && it != held.end())
     return {it->second, false};
-  Value bytes = loadPacked(i, first, unit == Unit::Byte ? b.getI8Type() : b.getI32Type());
+  if (isWidened(i))
+    return {loadWidened(i, first, unit, number), false};
+  Value bytes =
+      loadPacked(i, distanceTo(i, first), unit == Unit::Byte ? b.getI8Type() : b.getI32Type());
   Value &wide = widened[{bytes.getAsOpaquePointer(), number % 2}];
   if (!wide && unit == Unit::Byte) {
     wide = arith::ExtSIOp::create(b, loc, b.getI32Type(), bytes);
@@ -90,10 +123,42 @@ Emitter::Factor Emitter::loadFactor(unsigned i, ArrayRef<int64_t> offsets, Unit 
   return {wide, unit == Unit::Lane && number / 2 != 0};
 }
 
-/// Loads what all turns of the innermost loop read of the first input.
-void Emitter::holdInput() {
+/// True if the pointers of all operands move along with the innermost loop over tiles: what is held
+/// leaves no registers for other addresses.
+bool Emitter::hasMovingTiles(unsigned i, Interval range) const {
+  unsigned d = blocking.loopDims[i];
+  return blocking.holdsInput && i + 1 == blocking.loopDims.size() &&
+         range.high - range.low > tile[d];
+}
+
+/// The innermost loop over tiles; what it holds of the first input is loaded ahead of it.
+void Emitter::emitMovingTiles(unsigned d, Interval range) {
+  SmallVector<AffineExpr> oldPosition(position), start(position);
+  for (unsigned r : model.reductions)
+    start[r] = b.getAffineConstantExpr(0);
+  position = start;
+  holdInput(d, range.low);
+  position[d] = b.getAffineConstantExpr(range.low);
+  setAnchor();
+  anchor->inputs[0].pointers.clear();
+  anchorOthers();
+  tilesMove = true;
+  position[d] = b.getAffineDimExpr(d);
+  emitMovingLoop(d, range, tile[d], tilePoints(), {}, [&](Values) {
+    position = oldPosition;
+    emitTile();
+    position = start;
+    return Values();
+  });
+  position = oldPosition;
+  tilesMove = false;
+  held.clear();
+  anchor.reset();
+}
+
+void Emitter::holdInput(unsigned d, int64_t at) {
   SmallVector<AffineExpr> oldPosition(position);
-  position[blocking.loopDims.back()] = b.getAffineConstantExpr(0);
+  position[d] = b.getAffineConstantExpr(at);
   for (unsigned d : model.reductions)
     position[d] = b.getAffineConstantExpr(0);
   setAnchor();
@@ -110,18 +175,80 @@ void Emitter::holdInput() {
 
 SmallVector<Value> Emitter::emitPackedTerms(ArrayRef<SmallVector<int64_t>> points,
                                             Values accumulators, Unit unit) {
-  for (unsigned number = 0; number < (unit == Unit::Word ? 2 : 1); ++number)
-    for (auto [point, accumulator] : llvm::zip_equal(points, accumulators)) {
-      Factor x = loadFactor(0, point, unit, number), y = loadFactor(1, point, unit, number);
-      StringRef name = unit == Unit::Word   ? "smlad"
-                       : x.isTop && y.isTop ? "smlatt"
-                       : x.isTop            ? "smlatb"
-                       : y.isTop            ? "smlabt"
-                                            : "smlabb";
-      accumulator = intrinsic(b, loc, name, {x.halves, y.halves, accumulator});
+  if (unit == Unit::Vector || unit == Unit::HalfVector)
+    return emitVectorTerms(points, std::move(accumulators), unit);
+  if (hasVectorProducts()) {
+    // Terms less the zero point: the sums of weights have no part in them.
+    for (auto [point, accumulator] : llvm::zip(points, accumulators)) {
+      Value x = loadFactor(0, point, unit, 0).halves, w = loadFactor(1, point, unit, 0).halves;
+      accumulator = arith::AddIOp::create(b, loc, accumulator, arith::MulIOp::create(b, loc, x, w));
     }
+    anchored.clear();
+    widened.clear();
+    return accumulators;
+  }
+  // Of the two registers of a word, the first ones are used by all points before the second ones
+  // are made. Of widened weights both are loaded at once, and used at once.
+  using Step = std::pair<unsigned, unsigned>; // a register, and a point
+  SmallVector<Step> steps;
+  for (unsigned number = 0; number < (unit == Unit::Word ? 2 : 1); ++number)
+    for (unsigned p = 0; p < points.size(); ++p)
+      steps.push_back({number, p});
+  if (model.widenedRun) {
+    unsigned channel = model.parallel.back();
+    llvm::stable_sort(steps, [&](const Step &a, const Step &b) {
+      return points[a.second][channel] < points[b.second][channel];
+    });
+  }
+  for (auto [number, p] : steps) {
+    Factor x = loadFactor(0, points[p], unit, number), y = loadFactor(1, points[p], unit, number);
+    StringRef name = unit == Unit::Word   ? "smlad"
+                     : x.isTop && y.isTop ? "smlatt"
+                     : x.isTop            ? "smlatb"
+                     : y.isTop            ? "smlabt"
+                                          : "smlabb";
+    accumulators[p] = intrinsic(b, loc, name, {x.halves, y.halves, accumulators[p]});
+  }
   anchored.clear();
   widened.clear();
+  return accumulators;
+}
+
+/// VMLADAV on sixteen bytes, or on eight that are widened as they are loaded.
+SmallVector<Value> Emitter::emitVectorTerms(ArrayRef<SmallVector<int64_t>> points,
+                                            Values accumulators, Unit unit) {
+  bool isWhole = unit == Unit::Vector;
+  int64_t count = isWhole ? kBytesPerVector : kBytesPerVector / 2;
+  auto type = VectorType::get({count}, isWhole ? b.getI8Type() : b.getI16Type());
+  std::map<std::pair<unsigned, const void *>, Value> vectors;
+  auto load = [&](unsigned i, ArrayRef<int64_t> point) {
+    AffineExpr distance = distanceTo(i, point);
+    Value &vector = vectors[{i, distance.getAsOpaquePointer()}];
+    if (!vector) {
+      auto bytes = VectorType::get({count}, b.getI8Type());
+      vector = LLVM::LoadOp::create(b, loc, bytes, pointerTo(anchor->inputs[i], distance),
+                                    /*alignment=*/1);
+      if (!isWhole)
+        vector = arith::ExtSIOp::create(b, loc, type, vector);
+    }
+    return vector;
+  };
+  auto add = [&](Value sum, Value x, Value w) {
+    Value zero = int32(b, loc, 0);
+    return intrinsic(b, loc, isWhole ? "mve.vmldava.v16i8" : "mve.vmldava.v8i16",
+                     {zero, zero, zero, sum, x, w});
+  };
+  for (auto [point, accumulator] : llvm::zip(points, accumulators)) {
+    Value x = load(0, point), w = load(1, point);
+    accumulator = add(accumulator, x, w);
+  }
+  if (int64_t stored = zeroPointOfStored()) {
+    Value zeroPoint = arith::ConstantOp::create(
+        b, loc, DenseElementsAttr::get(type, b.getIntegerAttr(type.getElementType(), stored)));
+    auto sums = MutableArrayRef(accumulators).drop_front(points.size());
+    for (auto [point, sum] : llvm::zip_equal(weightVectors(points), sums))
+      sum = add(sum, zeroPoint, load(1, point));
+  }
   return accumulators;
 }
 
@@ -160,30 +287,44 @@ SmallVector<Value> Emitter::emitNeighbours(Interval range, ArrayRef<SmallVector<
     }
     return result;
   };
+  int64_t wordBytes = hasVectorProducts() ? kBytesPerVector : kBytesPerWord;
   auto words = [&](int64_t from, int64_t count, Values sums) {
     for (int64_t i = 0; i < count; ++i) {
       if (i && i % kWordsPerFence == 0)
-        fence(b, loc);
-      sums = emitPackedTerms(shifted(from + i * kBytesPerWord), std::move(sums), Unit::Word);
+        emitFence();
+      sums = emitPackedTerms(shifted(from + i * wordBytes), std::move(sums),
+                             hasVectorProducts() ? Unit::Vector : Unit::Word);
     }
     return sums;
   };
-  int64_t size = range.high - range.low, numWords = size / kBytesPerWord, done = 0;
+  // Halfwords stand in fours from the start of a run.
+  int64_t start =
+      blocking.joinedDim
+          ? cast<AffineConstantExpr>(position[*blocking.joinedDim]).getValue() * model.extents[d]
+          : range.low;
+  bool hasWords = !model.widenedRun || start % kBytesPerWord == 0;
+  int64_t size = range.high - range.low, done = 0;
+  int64_t numWords = hasWords ? size / wordBytes : 0;
   AffineExpr oldPosition = position[d];
   Anchor oldAnchor = *anchor;
   position[d] = b.getAffineConstantExpr(range.low);
   if (anchor->inUpper != inUpper)
     setAnchor();
   if (numWords > kUnrolledWords) {
-    constexpr int64_t step = kWordsPerTurn * kBytesPerWord;
+    int64_t step = kWordsPerTurn * wordBytes;
     done = size / step * step;
     accumulators =
         emitMovingLoop(d, {range.low, range.low + done}, step, points, std::move(accumulators),
                        [&](Values carried) { return words(0, kWordsPerTurn, std::move(carried)); });
   }
-  int64_t rest = (size - done) / kBytesPerWord;
+  int64_t rest = hasWords ? (size - done) / wordBytes : 0;
   accumulators = words(done, rest, std::move(accumulators));
-  for (done += rest * kBytesPerWord; done < size; ++done)
+  done += rest * wordBytes;
+  if (hasVectorProducts() && size - done >= kBytesPerVector / 2) {
+    accumulators = emitPackedTerms(shifted(done), std::move(accumulators), Unit::HalfVector);
+    done += kBytesPerVector / 2;
+  }
+  for (; done < size; ++done)
     accumulators = emitPackedTerms(shifted(done), std::move(accumulators), Unit::Byte);
   anchor = oldAnchor;
   position[d] = oldPosition;

@@ -51,7 +51,7 @@ llvm::ArrayRef<TargetInfo> tinytrain::getTargets() {
       {"cortex-m4", kThumb7, "cortex-m4", "", 32, 0, 0, 32, ByteProducts::SMLAD, true},
       {"cortex-m7", kThumb7, "cortex-m7", "-fp64", 32, 0, 0, 32, ByteProducts::SMLAD, true},
       {"cortex-m33", kThumb8, "cortex-m33", "", 32, 0, 0, 32, ByteProducts::SMLAD, true},
-      {"cortex-m55", kThumb81, "cortex-m55", "", 32, 128, 128, 8, ByteProducts::Plain, true},
+      {"cortex-m55", kThumb81, "cortex-m55", "", 32, 128, 128, 8, ByteProducts::VMLADAV, true},
       {"cortex-a72", kArm64, "cortex-a72", "", 64, 128, 64, 32, ByteProducts::SMULL, false},
       {"cortex-a76", kArm64, "cortex-a76", "", 64, 128, 64, 32, ByteProducts::SDOT, false},
   };

@@ -22,6 +22,8 @@ enum class ByteProducts {
   SDOT,
   /// Eight products, then a lane adds two of them.
   SMULL,
+  /// The products of two vectors, all added to one sum.
+  VMLADAV,
 };
 
 /// A core that programs are compiled for. This is the only place that describes targets:
@@ -55,6 +57,7 @@ struct TargetInfo {
       return 2;
     case ByteProducts::Plain:
     case ByteProducts::SMLAD:
+    case ByteProducts::VMLADAV:
       break;
     }
     return 1;

@@ -267,7 +267,7 @@ LogicalResult PlanMemory::bindParameters(ArrayRef<FunctionPlan> plans) {
   struct Parameter {
     MemRefType type;
     bool isMutable = false;
-    Attribute packed;
+    NamedAttrList layout; // of frozen weights
     SmallVector<BlockArgument> uses;
   };
   llvm::MapVector<StringRef, Parameter> parameters;
@@ -293,7 +293,9 @@ LogicalResult PlanMemory::bindParameters(ArrayRef<FunctionPlan> plans) {
                                 << " where a memref of one type in all functions is expected";
       parameter.type = type;
       parameter.isMutable |= isState || func.getArgAttr(i, kUpdated) != nullptr;
-      parameter.packed = func.getArgAttr(i, kPacked);
+      for (StringRef name : {kPacked, kWidened})
+        if (Attribute attr = func.getArgAttr(i, name))
+          parameter.layout.set(name, attr);
       parameter.uses.push_back(arg);
     }
 
@@ -328,8 +330,8 @@ LogicalResult PlanMemory::bindParameters(ArrayRef<FunctionPlan> plans) {
         offset = o;
     if (offset < 0)
       global = createGlobal(("const." + name).str(), parameter.type, /*constant=*/true, name);
-    if (parameter.packed)
-      global->setAttr(kPacked, parameter.packed);
+    for (NamedAttribute attr : parameter.layout)
+      global->setAttr(attr.getName(), attr.getValue());
     for (BlockArgument arg : parameter.uses) {
       b.setInsertionPointToStart(arg.getOwner());
       Value value;

@@ -378,8 +378,19 @@ def _read_constants(
                 array = array[..., first:] if array.ndim else array
                 if "tinytrain.packed" in op.attributes:
                     array = _packed(array, *ir.DenseI64ArrayAttr(op.attributes["tinytrain.packed"]))
+                elif "tinytrain.widened" in op.attributes:
+                    array = _widened(array, _integer(op.attributes["tinytrain.widened"]))
                 result[_text(op.attributes["sym_name"])] = (parameter, array.tobytes())
     return result
+
+
+def _widened(weight: Array, run: int) -> Array:
+    """An int8 weight as int16, laid out as `tinytrain-pack-frozen-weights` describes it."""
+    last = -(-weight.shape[-1] // 4) * 4
+    runs = weight.reshape(-1, math.prod(weight.shape[-run:]))
+    padded = np.zeros((len(runs), last * math.prod(weight.shape[-run:-1])), np.int16)
+    padded[:, : runs.shape[1]] = runs
+    return np.ascontiguousarray(padded.reshape(len(runs), -1, 4)[..., [0, 2, 1, 3]])
 
 
 def _packed(weight: Array, lanes: int, group: int) -> Array:

@@ -1,10 +1,11 @@
 // RUN: tinytrain-opt %s --tinytrain-pack-frozen-weights=target=cortex-a76 --split-input-file | FileCheck %s
-// RUN: tinytrain-opt %s --tinytrain-pack-frozen-weights=target=cortex-m7 --split-input-file | FileCheck %s --check-prefix=SCALAR
+// RUN: tinytrain-opt %s --tinytrain-pack-frozen-weights=target=cortex-m7 --split-input-file | FileCheck %s --check-prefix=DSP
+// RUN: tinytrain-opt %s --tinytrain-pack-frozen-weights=target=cortex-m7 --tinytrain-lower-kernels=target=cortex-m7 --split-input-file | FileCheck %s --check-prefix=SMLAD
 // RUN: tinytrain-opt %s --tinytrain-pack-frozen-weights=target=cortex-a76 --tinytrain-lower-kernels=target=cortex-a76 --split-input-file | FileCheck %s --check-prefix=SDOT
 // RUN: tinytrain-opt %s --tinytrain-pack-frozen-weights=target=cortex-a72 --tinytrain-lower-kernels=target=cortex-a72 --split-input-file | FileCheck %s --check-prefix=SMULL
 // RUN: not tinytrain-opt %s --tinytrain-pack-frozen-weights=target=z80 --split-input-file 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
-// SCALAR-NOT: tinytrain.packed
+// DSP-NOT: tinytrain.packed
 // UNKNOWN: error: unknown target 'z80'
 
 #x = affine_map<(m, n, k) -> (m, k)>
@@ -106,6 +107,50 @@ func.func @slices(%x: memref<4x16xf32>, %w: memref<8x16xf32> {tinytrain.param = 
       linalg.yield %2 : f32
     } -> tensor<4x4xf32>
     tinytrain.yield %0 : tensor<4x4xf32>
+  }
+  return
+}
+
+// -----
+
+#x = affine_map<(m, n, k) -> (m, k)>
+#w = affine_map<(m, n, k) -> (n, k)>
+#y = affine_map<(m, n, k) -> (m, n)>
+
+// With the DSP extension: halfwords, where each weight has many results. Two registers of them are
+// loaded at a time, and none is widened; what is read of the other factor stays in four registers
+// while the loop over outputs runs.
+// DSP-LABEL: func.func @halfwords(
+// DSP-SAME: memref<16x16xi8> {tinytrain.param = "w", tinytrain.widened = 1 : i64}
+// DSP: tensor.extract_slice %{{.*}}[0, 0] [16, 8] [1, 1] : tensor<16x16xi8> to tensor<16x8xi8>
+// SMLAD-LABEL: func.func private @held
+// SMLAD: scf.for
+// SMLAD-COUNT-4: "llvm.arm.sxtab16"
+// SMLAD: scf.for
+// SMLAD-NOT: sxt
+// SMLAD: llvm.load volatile {{.*}} {alignment = 4 : i64} : !llvm.ptr -> i64
+// SMLAD-COUNT-4: "llvm.arm.smlad"
+// SMLAD: llvm.store
+// SMLAD-NOT: scf.for
+// SMLAD: return
+func.func @halfwords(%x: memref<64x8xi8>, %w: memref<16x8xi8> {tinytrain.param = "w"}, %y: memref<64x16xi32>) {
+  tinytrain.kernel label "held" ins(%x, %w) outs(%y) : (memref<64x8xi8>, memref<16x8xi8>, memref<64x16xi32>) -> () {
+  ^bb0(%a: tensor<64x8xi8>, %b: tensor<16x8xi8>, %c: tensor<64x16xi32>):
+    %zero = arith.constant 0 : i32
+    %z = arith.constant 3 : i32
+    %empty = tensor.empty() : tensor<64x16xi32>
+    %start = linalg.fill ins(%zero : i32) outs(%empty : tensor<64x16xi32>) -> tensor<64x16xi32>
+    %0 = linalg.generic {indexing_maps = [#x, #w, #y], iterator_types = ["parallel", "parallel", "reduction"]}
+        ins(%a, %b : tensor<64x8xi8>, tensor<16x8xi8>) outs(%start : tensor<64x16xi32>) {
+    ^bb0(%p: i8, %q: i8, %acc: i32):
+      %1 = arith.extsi %p : i8 to i32
+      %2 = arith.subi %1, %z : i32
+      %3 = arith.extsi %q : i8 to i32
+      %4 = arith.muli %2, %3 : i32
+      %5 = arith.addi %acc, %4 : i32
+      linalg.yield %5 : i32
+    } -> tensor<64x16xi32>
+    tinytrain.yield %0 : tensor<64x16xi32>
   }
   return
 }

@@ -1,4 +1,5 @@
 // RUN: tinytrain-opt %s --tinytrain-lower-kernels=target=cortex-m7 --canonicalize --split-input-file | FileCheck %s
+// RUN: tinytrain-opt %s --tinytrain-lower-kernels=target=cortex-m55 --split-input-file | FileCheck %s --check-prefix=MVE
 // RUN: tinytrain-opt %s --tinytrain-lower-kernels=target=cortex-a72 --split-input-file | FileCheck %s --check-prefix=OTHER
 
 // OTHER-NOT: llvm.arm
@@ -6,6 +7,15 @@
 // Along what is summed, two products an instruction: of each factor a word is loaded and widened
 // to two registers, less the zero point; a tile of two by two sums shares them. -131075 is -3 in
 // both halves.
+// With Helium sixteen terms are added to a sum in a scalar register, and the weights times the zero
+// point to another one, which is subtracted.
+// MVE-LABEL: func.func private @pairs
+// MVE: [[X:%.*]] = llvm.load {{.*}} : !llvm.ptr -> vector<16xi8>
+// MVE: [[W:%.*]] = llvm.load {{.*}} : !llvm.ptr -> vector<16xi8>
+// MVE: "llvm.arm.mve.vmldava.v16i8"({{.*}}, [[X]], [[W]])
+// MVE: [[ZERO:%.*]] = arith.constant dense<3> : vector<16xi8>
+// MVE: "llvm.arm.mve.vmldava.v16i8"({{.*}}, [[ZERO]], [[W]])
+// MVE: arith.subi
 // CHECK-LABEL: func.func private @pairs
 // CHECK-DAG: [[ZERO:%.*]] = arith.constant -131075 : i32
 // CHECK: scf.for
