@@ -431,9 +431,18 @@ def PlanMemory : Pass<"tinytrain-plan-memory", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
 }
 
-def ExpandMath : Pass<"tinytrain-expand-math"> {
+def ExpandMath : Pass<"tinytrain-expand-math", "::mlir::ModuleOp"> {
   let summary = "Replaces exp and log by polynomials in arithmetic every target has";
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::vector::VectorDialect"];
+  let description = [{
+    On targets without an FPU a fused multiply-add becomes a call of a function that rounds
+    once too, so that integers are requantized to the same bits as elsewhere.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"host\"", "name of the target">,
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::vector::VectorDialect"
+  ];
 }
 
 def SelectSaturation : Pass<"tinytrain-select-saturation"> {

@@ -165,7 +165,7 @@ void buildCodegen(OpPassManager &pm, const CodegenOptions &options) {
   PlanMemoryOptions plan;
   plan.overlap = options.overlap;
   pm.addPass(createPlanMemory(plan));
-  pm.addPass(createExpandMath());
+  pm.addPass(createExpandMath({options.target}));
   append(pm, "canonicalize,cse");
   pm.addPass(createSelectSaturation({options.target}));
 }

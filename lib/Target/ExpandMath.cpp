@@ -1,4 +1,4 @@
-//===- ExpandMath.cpp - exp and log as polynomials -------------------------------===//
+//===- ExpandMath.cpp - exp, log and fused multiply-add --------------------------===//
 //
 // No libm on a microcontroller, and not every FPU can round to an integer: only
 // arithmetic, comparisons and conversions are used. Coefficients: Cephes expf and logf.
@@ -7,7 +7,9 @@
 
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
+#include "lib/Target/TargetInfo.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/PatternMatch.h"
@@ -120,14 +122,84 @@ struct ExpandLog : OpRewritePattern<math::LogOp> {
   }
 };
 
+/// `x * y + z` in f64, rounded once to f32: the product is exact, and so is the error of the sum,
+/// by Knuth's TwoSum. Where there is one, the sum's last bit is made odd, so that the second
+/// rounding sees on which side of a tie the result lies (S. Boldo, G. Melquiond, "Emulation of
+/// FMA and correctly rounded sums", IEEE Transactions on Computers 57, 2008).
+void buildFusedMultiplyAdd(func::FuncOp function) {
+  OpBuilder b = OpBuilder::atBlockBegin(function.addEntryBlock());
+  Location loc = function.getLoc();
+  SmallVector<Value> wide = llvm::map_to_vector(function.getArguments(), [&](Value v) -> Value {
+    return arith::ExtFOp::create(b, loc, b.getF64Type(), v);
+  });
+  auto add = [&](Value x, Value y) -> Value { return arith::AddFOp::create(b, loc, x, y); };
+  auto sub = [&](Value x, Value y) -> Value { return arith::SubFOp::create(b, loc, x, y); };
+  auto compare = [&](arith::CmpFPredicate predicate, Value x, Value y) -> Value {
+    return arith::CmpFOp::create(b, loc, predicate, x, y);
+  };
+  auto integer = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(b, loc, b.getI64IntegerAttr(value));
+  };
+  Value zero = arith::ConstantOp::create(b, loc, b.getF64FloatAttr(0));
+  Value product = arith::MulFOp::create(b, loc, wide[0], wide[1]);
+  Value sum = add(product, wide[2]), back = sub(sum, product);
+  Value error = add(sub(product, sub(sum, back)), sub(wide[2], back));
+  // Not true for infinities, whose error is no number.
+  Value isInexact = compare(arith::CmpFPredicate::ONE, error, zero);
+  Value bits = arith::BitcastOp::create(b, loc, b.getI64Type(), sum);
+  Value isEven = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                       arith::AndIOp::create(b, loc, bits, integer(1)), integer(0));
+  Value grows = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                      compare(arith::CmpFPredicate::OGT, error, zero),
+                                      compare(arith::CmpFPredicate::OGT, sum, zero));
+  Value odd = arith::AddIOp::create(
+      b, loc, bits, arith::SelectOp::create(b, loc, grows, integer(1), integer(-1)));
+  bits =
+      arith::SelectOp::create(b, loc, arith::AndIOp::create(b, loc, isInexact, isEven), odd, bits);
+  Value result = arith::BitcastOp::create(b, loc, b.getF64Type(), bits);
+  func::ReturnOp::create(b, loc,
+                         arith::TruncFOp::create(b, loc, b.getF32Type(), result).getResult());
+}
+
 struct ExpandMath : tinytrain::impl::ExpandMathBase<ExpandMath> {
   using ExpandMathBase::ExpandMathBase;
 
   void runOnOperation() override {
+    std::optional<TargetInfo> info = lookupTarget(target);
+    if (!info) {
+      getOperation().emitError() << "unknown target '" << target << "'";
+      return signalPassFailure();
+    }
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandExp, ExpandLog>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    if (!info->hasFPU)
+      callFusedMultiplyAdd();
+  }
+
+private:
+  void callFusedMultiplyAdd() {
+    SmallVector<math::FmaOp> ops;
+    getOperation().walk([&](math::FmaOp op) {
+      if (op.getType().isF32()) // such cores have no vectors
+        ops.push_back(op);
+    });
+    if (ops.empty())
+      return;
+    OpBuilder b = OpBuilder::atBlockEnd(getOperation().getBody());
+    Type f32 = b.getF32Type();
+    auto function = func::FuncOp::create(b, getOperation().getLoc(), "fused_multiply_add",
+                                         b.getFunctionType({f32, f32, f32}, f32));
+    function.setPrivate();
+    SymbolTable(getOperation()).insert(function); // under another name if that one is taken
+    buildFusedMultiplyAdd(function);
+    for (math::FmaOp op : ops) {
+      b.setInsertionPoint(op);
+      auto call = func::CallOp::create(b, op.getLoc(), function, op->getOperands());
+      op.replaceAllUsesWith(call.getResult(0));
+      op.erase();
+    }
   }
 };
 

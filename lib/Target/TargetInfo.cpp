@@ -48,6 +48,8 @@ static TargetInfo detectHost() {
 llvm::ArrayRef<TargetInfo> tinytrain::getTargets() {
   static const std::vector<TargetInfo> targets = {
       detectHost(),
+      {"cortex-m0plus", "thumbv6m-none-eabi", "cortex-m0plus", "", 32, 0, 0, 4, ByteProducts::Plain,
+       true, /*hasFPU=*/false},
       {"cortex-m4", kThumb7, "cortex-m4", "", 32, 0, 0, 32, ByteProducts::SMLAD, true},
       {"cortex-m7", kThumb7, "cortex-m7", "-fp64", 32, 0, 0, 32, ByteProducts::SMLAD, true},
       {"cortex-m33", kThumb8, "cortex-m33", "", 32, 0, 0, 32, ByteProducts::SMLAD, true},

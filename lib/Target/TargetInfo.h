@@ -43,6 +43,9 @@ struct TargetInfo {
   ByteProducts byteProducts;
   /// Favours code size over speed: no loop unrolling beyond register blocking.
   bool isMicrocontroller;
+  /// Floats are computed by an FPU, with fused multiply-add; else by functions of the Arm run-time
+  /// ABI, which compilers bring along.
+  bool hasFPU = true;
 
   /// Lanes of a vector of `elementBits` each; 1 on a scalar core.
   unsigned lanes(unsigned elementBits) const { return vectorBits ? vectorBits / elementBits : 1; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,6 +57,21 @@ class Moment:
     def used_bytes(self) -> int:
         """Where the last live buffer ends: live bytes, and gaps between them."""
         return max((b.offset + b.bytes for b in self.live), default=0)
+
+
+@dataclass(frozen=True)
+class LayerCode:
+    """The kernels of one layer, in bytes of code.
+
+    Attributes:
+        layer: where it is in the user's model.
+        bytes: of the functions that only this layer runs.
+        shared_bytes: of those that layers of the same shapes run too.
+    """
+
+    layer: str
+    bytes: int
+    shared_bytes: int
 
 
 @dataclass(frozen=True)
@@ -127,6 +143,29 @@ class Memory:
         """All executable sections."""
         return sum(size for name, size in self.sections.items() if self.is_code(name))
 
+    @cached_property
+    def code_by_layer(self) -> tuple[LayerCode, ...]:
+        """What of `code_bytes` are the kernels of each layer, forward and backward, in the order
+        in which layers first run. A function that several layers run is in the object once.
+        """
+        functions: dict[str, set[str]] = {}
+        for call in self.calls:
+            layer = call.label if call.location == "unknown" else call.location
+            functions.setdefault(layer, set()).update(call.functions)
+        users = Counter(name for names in functions.values() for name in names)
+
+        def size(names: Iterable[str]) -> int:
+            return sum(self.sections.get(f".text.{name}", 0) for name in names)
+
+        return tuple(
+            LayerCode(
+                layer,
+                size(name for name in names if users[name] == 1),
+                size(name for name in names if users[name] > 1),
+            )
+            for layer, names in functions.items()
+        )
+
     @property
     def flash_bytes(self) -> int:
         """Code, frozen parameters, initial values and constants: all that is not writable."""
@@ -173,6 +212,7 @@ class Memory:
             "param_bytes": self.param_bytes,
             "flash_bytes": self.flash_bytes,
             "code_bytes": self.code_bytes,
+            "code_by_layer": [vars(layer) for layer in self.code_by_layer],
             "sections": dict(self.sections),
             "parameters": [vars(slot) for slot in self.slots],
             "calls": [vars(call) for call in self.calls],

@@ -100,10 +100,12 @@ class MemoryReport:
     stack_bytes: int | None = None
 
     def tables(self) -> Iterator[Table]:
-        """The tables: sections, the tensors at the peak, passes."""
+        """The tables: sections, the tensors at the peak, code by layer, passes."""
         yield self.sections()
         if self.memory.peak is not None:
             yield self.peak(self.memory.peak)
+        if self.memory.code_by_layer:
+            yield self.code()
         if self.memory.statistics:
             yield self.passes()
 
@@ -157,6 +159,20 @@ class MemoryReport:
             ("tensor", "type", "bytes", "offset", "why it is alive"),
             rows,
             note if overlap else note.partition(";")[0],
+        )
+
+    def code(self) -> Table:
+        """Code of the layers' kernels."""
+        memory = self.memory
+        layers = memory.code_by_layer
+        rows = [(layer.layer, layer.bytes, layer.shared_bytes or "") for layer in layers]
+        rest = memory.code_bytes - sum(layer.bytes for layer in layers)
+        rows.append(("shared by layers, and calls", rest, ""))
+        return Table(
+            "code",
+            ("layer", "bytes", "shared bytes"),
+            tuple(rows),
+            f"{memory.code_bytes:,} bytes; what layers of the same shapes share is there once",
         )
 
     def passes(self) -> Table:

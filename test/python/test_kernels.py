@@ -44,7 +44,7 @@ def test_instructions_of_kernels(shape: kernels.Shape) -> None:
 
 
 TARGETS = (
-    *("cortex-m7", "cortex-m4", "cortex-m33", "cortex-a72", "cortex-a76", "host"),
+    *("cortex-m0plus", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-a72", "cortex-a76", "host"),
     pytest.param("cortex-m55", marks=pytest.mark.requires_qemu),
 )
 

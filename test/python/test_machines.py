@@ -22,7 +22,7 @@ from tinytrain_mlir.runtime.machine import Machine
 from tinytrain_mlir.runtime.memory_map import KB, memory_map
 from tinytrain_mlir.target import lookup_target
 
-UNICORN = ("cortex-m4", "cortex-m7", "cortex-m33", "cortex-a72", "cortex-a76")
+UNICORN = ("cortex-m0plus", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-a72", "cortex-a76")
 TARGETS = (*UNICORN, "cortex-m55")
 qemu = pytest.mark.requires_qemu
 both = pytest.mark.parametrize(
@@ -187,7 +187,9 @@ def test_block_counts_are_instruction_counts(start: Opener, target: str) -> None
         addresses.clear()
         assert call_dot(machine, target, count)[1] == len(addresses)
     profile = machine.profile()
-    assert list(profile) == ["dot"] and sum(profile.values()) == len(addresses)
+    # Without an FPU, functions of compiler-rt run too.
+    assert "dot" in profile and (len(profile) > 1) == (target == "cortex-m0plus")
+    assert sum(profile.values()) == len(addresses)
 
 
 @both
@@ -274,7 +276,9 @@ def test_sections_lie_in_their_regions(build: Callable[[str], Image], target: st
     assert address in memory.ram and address + size <= memory.ram.end
     assert address not in memory.stack_region
     assert image.symbols["__stack_top"].value == memory.stack_region.end
-    assert image.symbols["memset"].is_function and "memmove" in image.symbols
+    assert image.symbols["memset"].is_function
+    # Unused functions are left out where a library of arithmetic is linked.
+    assert ("memmove" in image.symbols) == (target != "cortex-m0plus")
 
 
 def test_link_errors(objects: Callable[[str], tuple[Path, Path]], tmp_path: Path) -> None:

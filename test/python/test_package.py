@@ -24,7 +24,10 @@ from tinytrain_mlir.driver import STAGES
 if TYPE_CHECKING:
     from tinytrain_mlir.program import Program
 
-TARGETS = ["cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "cortex-a72", "cortex-a76"]
+TARGETS = [
+    *("cortex-m0plus", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"),
+    *("cortex-a72", "cortex-a76"),
+]
 
 
 def python(code: str) -> str:

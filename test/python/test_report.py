@@ -186,6 +186,20 @@ def test_the_sections_add_up(full: Program) -> None:
         assert sum(inner) == part[0][1]
 
 
+def test_code_by_layer_adds_up(full: Program) -> None:
+    memory = full.memory
+    layers = {layer.layer: layer for layer in memory.code_by_layer}
+    assert list(layers) == list(dict.fromkeys(call.location for call in memory.calls))
+    names = {name for call in memory.calls for name in call.functions}
+    kernels = sum(memory.sections[f".text.{name}"] for name in names)
+    own = sum(layer.bytes for layer in layers.values())
+    assert 0 < own < kernels < memory.code_bytes
+    # What is shared is there once.
+    assert sum(layer.shared_bytes for layer in layers.values()) >= 2 * (kernels - own)
+    rows = memory.report().code().rows
+    assert sum(int(size) for _, size, _ in rows) == memory.code_bytes
+
+
 def test_passes_show_every_statistic_in_bytes(full: Program) -> None:
     memory = full.memory
     table = memory.report().passes()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..errors import EXTRA_HINT, EmulatorError, MissingToolError
+from ..errors import EXTRA_HINT, EmulatorError, LinkError, MissingToolError
 
 try:
     from elftools.common.exceptions import ELFError
@@ -149,6 +149,25 @@ class Image:
         if index < 0 or address - functions[index].address >= max(functions[index].size, 1):
             return None
         return functions[index].name
+
+
+def global_symbols(path: Path) -> tuple[str, ...]:
+    """The names that a relocatable object defines for others.
+
+    Raises:
+        LinkError: it is no ELF file.
+    """
+    try:
+        with path.open("rb") as file:
+            table = ELFFile(file).get_section_by_name(".symtab")
+            entries = table.iter_symbols() if isinstance(table, SymbolTableSection) else ()
+            return tuple(
+                str(entry.name)
+                for entry in entries
+                if entry["st_info"]["bind"] == "STB_GLOBAL" and entry["st_shndx"] != "SHN_UNDEF"
+            )
+    except ELFError as error:
+        raise LinkError(f"{path}: expected an ELF object: {error}") from error
 
 
 def _symbols(elf: ELFFile) -> tuple[dict[str, Symbol], tuple[tuple[int, str], ...]]:

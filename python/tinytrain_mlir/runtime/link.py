@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import EXTRA_HINT, LinkError, MissingToolError
-from .image import Image
+from .image import Image, global_symbols
 from .layout import Bank, Layout
 from .memory_map import MB, DataRegion, MemoryMap, Region
+from .soft_float import soft_float_library
 
 _TIMEOUT_SECONDS = 120
 _OVERFLOW = re.compile(r"error: section '[^']*' will not fit in region '")
@@ -97,6 +98,21 @@ def link(
     inputs = list(map(str, objects))
     if fallbacks:
         inputs += ["--start-lib", *map(str, fallbacks), "--end-lib"]
+    library = soft_float_library(memory.target)
+    if library is None:
+        return _link(inputs, output, memory, data, io_bytes)
+    # Of the library, only the functions that are called.
+    kept = (f"--undefined={name}" for path in objects for name in global_symbols(path))
+    with tempfile.TemporaryDirectory(prefix="tinytrain-link-") as folder:
+        archive = Path(folder, "library.a")
+        archive.write_bytes(library)
+        inputs += [str(archive), "--gc-sections", *kept]
+        return _link(inputs, output, memory, data, io_bytes)
+
+
+def _link(
+    inputs: Sequence[str], output: Path, memory: MemoryMap, data: DataRegion, io_bytes: int
+) -> Image:
     error = _run_lld(linker_script(memory, data, io_bytes), inputs, output)
     if error is None:
         return Image.read(output)
