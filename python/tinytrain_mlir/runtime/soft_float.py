@@ -34,7 +34,16 @@ def soft_float_library(target: str) -> bytes | None:
     with tempfile.TemporaryDirectory(prefix="tinytrain-soft-float-") as folder:
         source = Path(folder, "empty.c")
         source.touch()
-        command = [sys.executable, "-m", "ziglang", "build-lib", *options, "--name", "rt", source.name]
+        command = [
+            sys.executable,
+            "-m",
+            "ziglang",
+            "build-lib",
+            *options,
+            "--name",
+            "rt",
+            source.name,
+        ]
         try:
             done = subprocess.run(
                 command,
