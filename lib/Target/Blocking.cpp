@@ -146,7 +146,7 @@ public:
 
   /// See `Blocking::wideningOf`. It takes flash; so many results for each weight make it worth it.
   std::optional<int64_t> widening() const {
-    constexpr int64_t kResultsPerWeight = 64;
+    constexpr int64_t kResultsPerWeight = 16;
     if (target.byteProducts != ByteProducts::SMLAD || !model.zeroPoints || !model.isSum ||
         model.join || model.inputs.size() != 2 || reads.size() != 2 ||
         model.zeroPoints->at(1) != 0 || !reads[1]->guards.empty() || !channelsOf(*reads[1]))
@@ -298,14 +298,15 @@ private:
       }
   }
 
-  /// Two words of each of two neighbours fill eight registers; where weights are widened, as many
-  /// words of one.
+  /// Two words of each of two neighbours fill eight registers; where weights are widened, up to
+  /// four words of one.
   bool canHoldInput(const Blocking &blocking) const {
     const Access &input = *model.inputs[0];
     int64_t terms = 1;
     for (unsigned d : model.reductions)
       terms *= model.extents[d];
-    bool fits = terms == 2 * kBytesPerWord;
+    bool fits = model.widenedRun ? terms % kBytesPerWord == 0 && terms <= 4 * kBytesPerWord
+                                 : terms == 2 * kBytesPerWord;
     return fits && !model.join && input.guards.empty() && blocking.loopDims.size() > 1 &&
            !dependenceOf(input, blocking.loopDims.back(), dims).any;
   }
