@@ -420,7 +420,7 @@ def PlanMemory : Pass<"tinytrain-plan-memory", "::mlir::ModuleOp"> {
   let options = [
     Option<"alignment", "alignment", "int64_t", "16", "alignment of every buffer in bytes">,
     Option<"overlap", "overlap", "bool", "true", "let results overlap dying operands">,
-    Option<"rounds", "rounds", "unsigned", "2000", "number of orders to try per function">,
+    Option<"rounds", "rounds", "unsigned", "20000", "number of orders to try per function">,
   ];
   let statistics = [
     Statistic<"numBuffers", "buffers", "Number of buffers placed">,

@@ -95,7 +95,8 @@ public:
       useVectorProducts(blocking);
     else
       chooseVectorDim(blocking);
-    blocking.unrollsWindows = target.isMicrocontroller && !blocking.vectorDim;
+    blocking.unrollsWindows = target.isMicrocontroller && !blocking.vectorDim &&
+                              (blocking.usesPointers() || isWorthUnrolling());
     if (blocking.unrollsWindows && blocking.packing == Blocking::Packing::None && model.isSum &&
         llvm::all_of(reads, [&](const Access *a) { return model.offsetOf(*a).has_value(); }))
       blocking.termsPerTurn = 4;
@@ -132,7 +133,9 @@ public:
     int64_t channels = std::gcd(shape.front(), firstOf(w.index.front()));
     while (lanes * 2 <= target.lanes(32) && divides(lanes * 2, d) && channels % (lanes * 2) == 0)
       lanes *= 2;
-    if (lanes < 4)
+    // A few channels of many add up in the same order as all of them would.
+    bool isSlice = model.extents[d] < shape.front();
+    if (lanes < (isSlice ? 2 : 4))
       return std::nullopt;
     if (model.zeroPoints) {
       group = target.productsPerLane();
@@ -161,7 +164,7 @@ public:
     int64_t last = model.reductions.back();
     bool isWhole = model.extents[last] == model.operandTypes[w.operand].getShape().back();
     if (results < kResultsPerWeight || blocking.packing != Blocking::Packing::Pairs ||
-        (isWhole ? false : blocking.joinedDim || firstOf(w.index.back()) % kBytesPerWord))
+        (!isWhole && (blocking.joinedDim || firstOf(w.index.back()) % kBytesPerWord)))
       return std::nullopt;
     return blocking.joinedDim ? 2 : 1;
   }
@@ -204,6 +207,15 @@ private:
   bool runsBeforePhases(unsigned d) const {
     return !phases.empty() && d < phases.front() &&
            llvm::none_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); });
+  }
+
+  /// True where so many terms are computed that code without loops is worth its flash.
+  bool isWorthUnrolling() const {
+    constexpr int64_t kTerms = 10000;
+    int64_t terms = 1;
+    for (int64_t extent : model.extents)
+      terms *= extent;
+    return terms >= kTerms;
   }
 
   bool isParallel(unsigned d) const { return llvm::is_contained(model.parallel, d); }
@@ -260,9 +272,8 @@ private:
   }
 
   void useVectorProducts(Blocking &blocking) const {
-    blocking.packing = Blocking::Packing::Pairs;
+    blocking.packing = Blocking::Packing::Vectors;
     blocking.packedDim = model.reductions.back();
-    blocking.byteProducts = target.byteProducts;
   }
 
   /// Four bytes of both factors at a time along a reduction, or of one along what is stored.
@@ -298,28 +309,21 @@ private:
       }
   }
 
-  /// Two words of each of two neighbours fill eight registers; where weights are widened, up to
-  /// four words of one.
+  /// With widened weights, up to four words of the first input fit the registers.
   bool canHoldInput(const Blocking &blocking) const {
     const Access &input = *model.inputs[0];
     int64_t terms = 1;
     for (unsigned d : model.reductions)
       terms *= model.extents[d];
-    bool fits = model.widenedRun ? terms % kBytesPerWord == 0 && terms <= 4 * kBytesPerWord
-                                 : terms == 2 * kBytesPerWord;
-    return fits && !model.join && input.guards.empty() && blocking.loopDims.size() > 1 &&
+    return model.widenedRun && terms % kBytesPerWord == 0 && terms <= 4 * kBytesPerWord &&
+           !model.join && input.guards.empty() && blocking.loopDims.size() > 1 &&
            !dependenceOf(input, blocking.loopDims.back(), dims).any;
   }
 
   void chooseHeldTile(Blocking &blocking) const {
-    ArrayRef<unsigned> loops = blocking.loopDims;
-    if (!model.widenedRun) {
-      blocking.tile[loops[loops.size() - 2]] = 2;
-      return;
-    }
     for (int64_t size : {8, 4, 2})
-      if (divides(size, loops.back())) {
-        blocking.tile[loops.back()] = size;
+      if (unsigned d = blocking.loopDims.back(); divides(size, d)) {
+        blocking.tile[d] = size;
         return;
       }
   }
@@ -361,8 +365,6 @@ private:
   /// registers: a word is loaded and widened in three instructions.
   double packedTileCost(const Blocking &blocking, ArrayRef<int64_t> tile) const {
     constexpr double kRegisters = 14, kAddresses = 4;
-    if (blocking.byteProducts == ByteProducts::VMLADAV)
-      return vectorProductCost(tile);
     bool isPairs = blocking.packing == Blocking::Packing::Pairs;
     double points = 1, loads = 0, held = 1e9;
     for (unsigned d : model.parallel)
@@ -389,6 +391,8 @@ private:
   /// Loads and operations per result element of a tile, or infinity where it does not fit the
   /// registers.
   double tileCost(const Blocking &blocking, ArrayRef<int64_t> tile) const {
+    if (blocking.packing == Blocking::Packing::Vectors)
+      return vectorProductCost(tile);
     if (blocking.usesPointers())
       return packedTileCost(blocking, tile);
     double points = 1, loads = 0, streams = 0, smallest = 1e9;
@@ -449,6 +453,9 @@ private:
           break;
         if ((isJoined(d) || !mayHaveBorder(d)) && !divides(size, d))
           continue;
+        // Rows in flight at once are rows that a result cannot overlap.
+        if (size > unit && mayHaveBorder(d) && hasBorderBehind(d))
+          continue;
         tile[d] = size;
         search(i + 1);
       }
@@ -467,6 +474,13 @@ private:
   bool mayHaveBorder(unsigned d) const {
     return llvm::any_of(reads, [&](const Access *a) { return isGuarded(*a, d); }) ||
            llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); });
+  }
+
+  /// True if a loop further in meets padding too.
+  bool hasBorderBehind(unsigned d) const {
+    return llvm::any_of(model.parallel, [&](unsigned other) {
+      return other > d && !llvm::is_contained(phases, other) && mayHaveBorder(other);
+    });
   }
 
   /// How many positions along a dimension meet no padding, wherever the reductions are.

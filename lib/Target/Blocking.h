@@ -20,14 +20,16 @@ struct Blocking {
   /// The dimension that runs along vector lanes, and how many lanes.
   std::optional<unsigned> vectorDim;
   int64_t lanes = 1;
-  /// How products of int8 are computed with the DSP extension. Along `packedDim` four bytes are
+  /// How products of int8 are computed. With the DSP extension four bytes along `packedDim` are
   /// loaded at a time, and widened to two registers of two halves each.
   enum class Packing {
     None,
-    /// Along a reduction: an instruction adds two products to one sum.
+    /// DSP extension, along a reduction: an instruction adds two products to one sum.
     Pairs,
-    /// Along a parallel dimension: an instruction adds the product of two halves.
+    /// DSP extension, along a parallel dimension: an instruction adds the product of two halves.
     Lanes,
+    /// Along a reduction, in vectors: an instruction adds all their products to one sum.
+    Vectors,
     /// In vectors along a parallel dimension: a lane adds the products of a group of terms. See
     /// `KernelModel::packed`.
     Groups,
@@ -42,7 +44,7 @@ struct Blocking {
   bool holdsInput = false;
   /// Short loops over a window are unrolled, with code of its own for the image's border; of other
   /// reductions so many terms are computed in one turn. For cores without vectors, where a loop's
-  /// own instructions count.
+  /// own instructions count, and kernels with enough terms to be worth the code.
   bool unrollsWindows = false;
   int64_t termsPerTurn = 1;
   /// Terms that an instruction adds to a lane, with `Packing::Groups`, and how.
@@ -55,7 +57,9 @@ struct Blocking {
   static Blocking choose(const KernelModel &model, const TargetInfo &target);
 
   /// True where operands are read through pointers that move along (PointerEmitter.cpp).
-  bool usesPointers() const { return packing == Packing::Pairs || packing == Packing::Lanes; }
+  bool usesPointers() const { return packing != Packing::None && packing != Packing::Groups; }
+  /// True where neighbours along a reduction are multiplied at a time.
+  bool packsTerms() const { return packing == Packing::Pairs || packing == Packing::Vectors; }
 
   /// The layout in which a kernel would best read its second input, if another one than that of
   /// its indices.

@@ -168,10 +168,7 @@ private:
   Values emitVectorTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators,
                          Unit unit);
   /// True where products of vectors are added to sums of what is stored.
-  bool hasVectorProducts() const {
-    return blocking.packing == Blocking::Packing::Pairs &&
-           blocking.byteProducts == ByteProducts::VMLADAV;
-  }
+  bool hasVectorProducts() const { return blocking.packing == Blocking::Packing::Vectors; }
   /// True if the bytes of an input lie as halfwords.
   bool isWidened(unsigned i) const { return i == 1 && model.widenedRun; }
   mlir::AffineExpr positionInRun(llvm::ArrayRef<mlir::AffineExpr> index) const;

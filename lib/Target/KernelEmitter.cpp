@@ -201,9 +201,11 @@ void Emitter::emitRange(unsigned i, Interval all) {
   emitBorder(i, after);
 }
 
-/// True if each position in the border of `d` has code of its own, in which the padding is known.
+/// True if each position in the border of `d` has code of its own, in which the padding is known:
+/// of small images, which are mostly border, and behind tiles of packed lanes. Along long sums what
+/// finds out costs little.
 bool Emitter::bordersAreKnown(unsigned d) const {
-  constexpr int64_t kPositions = 4;
+  constexpr int64_t kPositions = 4, kTerms = 64;
   auto isGuarded = [&](unsigned other) {
     return llvm::any_of(model.inputs, [&](const std::optional<Access> &input) {
       return input && llvm::any_of(input->guards, [&](const Guard &guard) {
@@ -211,10 +213,16 @@ bool Emitter::bordersAreKnown(unsigned d) const {
              });
     });
   };
+  if (!blocking.unrollsWindows || blocking.packsTerms() || !isGuarded(d))
+    return false;
   bool isLast = llvm::none_of(blocking.loopDims,
                               [&](unsigned other) { return other > d && isGuarded(other); });
-  return blocking.unrollsWindows && blocking.packing != Blocking::Packing::Pairs && isGuarded(d) &&
-         ((isLast && blocking.tile[d] > 1) || model.extents[d] <= kPositions);
+  if (blocking.packing == Blocking::Packing::Lanes && isLast && blocking.tile[d] > 1)
+    return true;
+  int64_t terms = 1;
+  for (unsigned r : model.reductions)
+    terms *= model.extents[r];
+  return model.extents[d] <= kPositions && terms <= kTerms;
 }
 
 /// One element at a time: padding conditions are checked.
@@ -285,7 +293,7 @@ void Emitter::emitTile() {
   SmallVector<SmallVector<int64_t>> points = tilePoints();
   if (blocking.usesPointers() && !tilesMove)
     setAnchor();
-  if (held.empty() || !model.widenedRun)
+  if (held.empty())
     return emitPoints(points);
   // What is held leaves few registers: one pair of results after another.
   for (ArrayRef<SmallVector<int64_t>> rest(points); !rest.empty();) {
@@ -418,7 +426,7 @@ bool Emitter::isUnrolled(unsigned i) const {
   int64_t terms = 1;
   for (unsigned d : ArrayRef(model.reductions).drop_front(i))
     terms *= model.extents[d];
-  if (blocking.packing == Blocking::Packing::Pairs)
+  if (blocking.packsTerms())
     terms = llvm::divideCeil(terms, 4);
   return terms <= kTerms;
 }
@@ -438,7 +446,7 @@ SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
                     !dependsOnOnly(guard, d);
            });
   });
-  if (blocking.packing == Blocking::Packing::Pairs) {
+  if (blocking.packsTerms()) {
     if (d == blocking.joinedDim && !guarded) {
       AffineExpr oldPosition = position[d];
       position[d] = b.getAffineConstantExpr(range.low);

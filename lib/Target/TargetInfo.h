@@ -41,7 +41,7 @@ struct TargetInfo {
   /// Registers that hold floats: vectors, or scalars on a scalar core.
   unsigned floatRegisters;
   ByteProducts byteProducts;
-  /// Favours code size over speed: no loop unrolling beyond register blocking.
+  /// Weighs code size: loops are unrolled only where many terms are computed.
   bool isMicrocontroller;
   /// Floats are computed by an FPU, with fused multiply-add; else by functions of the Arm run-time
   /// ABI, which compilers bring along.

@@ -1,15 +1,18 @@
 //===- MemoryPlanner.cpp - Offsets of buffers in one arena -----------------------===//
 //
 // A plan follows from an order: each buffer goes to the lowest offset that the buffers placed
-// before it leave free. Every optimal plan arises from some order. The search starts from
+// before it leave free. Without overlaps every optimal plan arises from some order; with them, the
+// lowest offset may be a poor one, so that an overlap can be left unused. The search starts from
 // orders that are good in general and then varies the best one: a buffer that reaches the top
-// of the arena, or one that is in its way, moves to another place in the order.
+// of the arena, or one that is in its way, moves to another place in the order, or an overlap is
+// used or not.
 //
 //===----------------------------------------------------------------------===//
 
 #include "lib/Transforms/MemoryPlanner.h"
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -25,10 +28,19 @@ namespace {
 
 using Order = SmallVector<unsigned>;
 
+/// What a plan follows from: an order, and which overlaps are not used.
+struct Choice {
+  Order order;
+  llvm::BitVector unused;
+};
+
 /// `other` may not start within (low, high) of the buffer it belongs to.
 struct Conflict {
   unsigned other;
   int64_t low, high;
+  /// The overlap that narrows this to (narrowLow, narrowHigh), if one does.
+  std::optional<unsigned> overlap = std::nullopt;
+  int64_t narrowLow = 0, narrowHigh = 0;
 };
 
 class Planner {
@@ -41,7 +53,7 @@ public:
 
   Plan run() {
     for (const Order &order : generalOrders()) {
-      consider(order);
+      consider({order, llvm::BitVector(problem.overlaps.size())});
       if (isOptimal())
         return best;
     }
@@ -53,18 +65,17 @@ private:
   void findConflicts();
   SmallVector<Order> generalOrders() const;
   void improve();
-  Plan place(ArrayRef<unsigned> order) const;
+  Plan place(const Choice &choice) const;
 
   bool isOptimal() const { return best.bytes <= bound; }
 
-  /// Keeps the plan of `order` if it is no worse than the best one.
-  bool consider(const Order &order) {
-    Plan plan = place(order);
-    if (!bestOrder.empty() && plan.bytes > best.bytes)
-      return false;
+  /// Keeps the plan of `choice` if it is no worse than the best one.
+  void consider(const Choice &choice) {
+    Plan plan = place(choice);
+    if (!bestChoice.order.empty() && plan.bytes > best.bytes)
+      return;
     best = std::move(plan);
-    bestOrder = order;
-    return true;
+    bestChoice = choice;
   }
 
   const PlanProblem &problem;
@@ -72,7 +83,7 @@ private:
   SmallVector<SmallVector<Conflict>> conflicts;
   int64_t bound;
   Plan best;
-  Order bestOrder;
+  Choice bestChoice;
 };
 
 } // namespace
@@ -83,11 +94,11 @@ void Planner::findConflicts() {
     for (unsigned b = 0; b < buffers.size(); ++b)
       if (a != b && buffers[a].first <= buffers[b].last && buffers[b].first <= buffers[a].last)
         conflicts[a].push_back({b, -buffers[b].bytes, buffers[a].bytes});
-  for (const PlanProblem::Overlap &overlap : problem.overlaps) {
-    auto relax = [&](unsigned of, unsigned other, int64_t low, int64_t high) {
+  for (auto [i, overlap] : llvm::enumerate(problem.overlaps)) {
+    auto relax = [&, i = unsigned(i)](unsigned of, unsigned other, int64_t low, int64_t high) {
       for (Conflict &conflict : conflicts[of])
         if (conflict.other == other)
-          conflict = {other, low, high};
+          conflict = {other, conflict.low, conflict.high, i, low, high};
     };
     relax(overlap.input, overlap.result, overlap.below, overlap.above);
     relax(overlap.result, overlap.input, -overlap.above, -overlap.below);
@@ -115,7 +126,7 @@ SmallVector<Order> Planner::generalOrders() const {
   };
 }
 
-Plan Planner::place(ArrayRef<unsigned> order) const {
+Plan Planner::place(const Choice &choice) const {
   Plan plan;
   plan.offsets.assign(problem.buffers.size(), -1);
   SmallVector<std::pair<int64_t, int64_t>> taken;
@@ -123,15 +134,18 @@ Plan Planner::place(ArrayRef<unsigned> order) const {
     plan.offsets[*problem.first] = 0;
     plan.bytes = problem.buffers[*problem.first].bytes;
   }
-  for (unsigned buffer : order) {
+  for (unsigned buffer : choice.order) {
     if (buffer == problem.first)
       continue;
     // Where `buffer` may not start because of those placed already.
     taken.clear();
     for (const Conflict &conflict : conflicts[buffer]) {
       int64_t other = plan.offsets[conflict.other];
-      if (other >= 0 && conflict.low < conflict.high)
-        taken.emplace_back(other - conflict.high, other - conflict.low);
+      bool isNarrow = conflict.overlap && !choice.unused[*conflict.overlap];
+      int64_t low = isNarrow ? conflict.narrowLow : conflict.low;
+      int64_t high = isNarrow ? conflict.narrowHigh : conflict.high;
+      if (other >= 0 && low < high)
+        taken.emplace_back(other - high, other - low);
     }
     llvm::sort(taken);
     int64_t offset = 0;
@@ -159,12 +173,15 @@ void Planner::improve() {
     unsigned moved = top[below(top.size())];
     if (random() % 2 && !conflicts[moved].empty())
       moved = conflicts[moved][below(conflicts[moved].size())].other;
-    Order order = bestOrder;
+    Choice choice = bestChoice;
+    if (!choice.unused.empty() && random() % 8 == 0)
+      choice.unused.flip(below(choice.unused.size()));
+    Order &order = choice.order;
     for (unsigned moves = 1 + random() % 3; moves-- > 0; moved = order[below(count)]) {
       order.erase(llvm::find(order, moved));
       order.insert(order.begin() + below(count), moved);
     }
-    consider(order);
+    consider(choice);
   }
 }
 

@@ -42,7 +42,7 @@ everywhere = pytest.mark.parametrize(
     ],
 )
 Programs = Callable[[str], "Program"]
-SMALL: dict[str, Any] = {"ram": "12KB", "flash": "40KB"}
+SMALL: dict[str, Any] = {"ram": "12KB", "flash": "24KB"}
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_the_command_line(graph: Graph, tmp_path: Path) -> None:
     graph.save(tmp_path / "net.mlir")
     options = ["run", str(tmp_path / "net.mlir"), "--target", "cortex-m7", "--steps", "2"]
     free = CliRunner().invoke(main, options)
-    sizes = ["--device-ram", "12KB", "--device-flash", "40KB", "--device-stack", "1KB"]
+    sizes = ["--device-ram", "12KB", "--device-flash", "24KB", "--device-stack", "1KB"]
     limited = CliRunner().invoke(main, [*options, *sizes])
     assert free.exit_code == limited.exit_code == 0, limited.output
     assert limited.output.splitlines()[-3:] == free.output.splitlines()[-3:]
@@ -261,7 +261,7 @@ def machine_of(programs: Programs, tmp_path: Path) -> Iterator[Callable[..., Mac
     machines: list[Machine] = []
 
     def get(target: str, emulator: Any, **changes: int) -> Machine:
-        memory = memory_map(target).limited(ram=12 * KB, flash=40 * KB)
+        memory = memory_map(target).limited(ram=12 * KB, flash=24 * KB)
         memory = replace(memory, **changes)  # type: ignore[arg-type]
         image = linked(programs(target), memory, tmp_path)
         machines.append(open_machine(image, memory, emulator=emulator))
@@ -281,11 +281,11 @@ def test_an_access_beyond_faults(
     infer, free = machine.image.address("model_infer"), memory.ram.end - 1024
     end, x_bytes = memory.ram.end, 2 * 8 * 8 * 4
     machine.write(free, bytes(x_bytes))
-    flash_end = memory.flash.base + 40 * KB
+    flash_end = memory.flash.base + 24 * KB
     for x, y, words in (
         (end - x_bytes + 4, free, "just past the end of RAM"),
         (free, end - 4, "just past the end of RAM"),
-        (free, end + 4096, r"4\d{3} bytes past the end of RAM"),
+        (free, end + 4096, "4096 bytes past the end of RAM"),
         (free, flash_end - 64, "in flash"),
         (flash_end - 4, free, r"(?:just|\d+ bytes) past the end of flash"),
         (memory.ram.base - 4, free, "4 bytes below RAM"),
@@ -307,12 +307,12 @@ def test_a_stack_that_leaves_ram(
     machine_of: Callable[..., Machine], target: str, emulator: Any
 ) -> None:
     """Past stack and guard, at the bottom of RAM, there is no memory."""
-    machine = machine_of(target, emulator, stack=32, guard=32)
+    machine = machine_of(target, emulator, stack=16, guard=16)
     memory = memory_map(target)
     for _ in range(2):
         with pytest.raises(EmulatorError, match=r"stack overflow.*in the call of model_step"):
             machine.call(machine.image.address("model_step"), *(memory.ram.base + 8 * KB,) * 3)
-    assert machine.call(machine.image.address("model_init")).stack_bytes <= 32
+    assert machine.call(machine.image.address("model_init")).stack_bytes <= 16
 
 
 @emulators

@@ -110,7 +110,7 @@ def test_mcunet_learns_what_it_learns_on_the_host() -> None:
 
 def test_the_benchmark_prints_memory_steps_and_the_guard() -> None:
     options = ["--network", "small-cnn", "--policy", "full", "--emulator", "unicorn"]
-    sizes = ["--ram", "128KB", "--flash", "96KB", "--images", "1", "--epochs", "2"]
+    sizes = ["--ram", "128KB", "--flash", "64KB", "--images", "1", "--epochs", "2"]
     done = CliRunner().invoke(microcontroller.main, [*options, *sizes])
     assert done.exit_code == 0, done.output
     for words in (".tinytrain.arena", "epoch 1: mean loss", "the guard below it is intact"):

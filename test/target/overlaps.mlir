@@ -52,9 +52,9 @@ func.func @depthwise_3x3(%x: memref<1x6x6x2xf32>, %w: memref<1x3x3x2xf32>, %y: m
 }
 
 // With stride two the reads run ahead of the result: it is tightest at the start, where row 0 is
-// still to be read from column 0 on and two rows of three pixels, 48 bytes, are in flight.
+// still to be read from column 0 on and two pixels, 16 bytes, are in flight.
 // CHECK-LABEL: func.func private @strided(
-// CHECK-SAME: tinytrain.overlaps = [array<i64: 0, 2, -48, 288>]}
+// CHECK-SAME: tinytrain.overlaps = [array<i64: 0, 2, -16, 288>]}
 func.func @depthwise_strided(%x: memref<1x6x6x2xf32>, %w: memref<1x3x3x2xf32>, %y: memref<1x3x3x2xf32>) {
   tinytrain.kernel label "strided" ins(%x, %w) outs(%y) : (memref<1x6x6x2xf32>, memref<1x3x3x2xf32>, memref<1x3x3x2xf32>) -> () {
   ^bb0(%a: tensor<1x6x6x2xf32>, %c: tensor<1x3x3x2xf32>, %e: tensor<1x3x3x2xf32>):

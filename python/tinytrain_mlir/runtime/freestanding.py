@@ -13,45 +13,43 @@ _TEXT = """
 module {{
   // Ascending, so that the target may overlap the source from below. Words need not be aligned.
   llvm.func internal @copy(%d: !llvm.ptr, %s: !llvm.ptr, %n: {size})
-      attributes {{no_unwind, no_inline, passthrough = ["no-builtins"]}} {{
+      attributes {{always_inline, no_unwind, passthrough = ["no-builtins"]}} {{
     %0 = llvm.mlir.constant(0 : {size}) : {size}
     %1 = llvm.mlir.constant(1 : {size}) : {size}
     %chunk = llvm.mlir.constant(16 : {size}) : {size}
-    %mask = llvm.mlir.constant(-16 : {size}) : {size}
-    %chunks = llvm.and %n, %mask : {size}
-    llvm.br ^words(%0 : {size})
-  ^words(%w: {size}):
-    %whole = llvm.icmp "ult" %w, %chunks : {size}
-    llvm.cond_br %whole, ^chunk, ^bytes(%chunks : {size})
+    llvm.br ^words(%d, %s, %n : !llvm.ptr, !llvm.ptr, {size})
+  ^words(%q0: !llvm.ptr, %p0: !llvm.ptr, %left: {size}):
+    %whole = llvm.icmp "uge" %left, %chunk : {size}
+    llvm.cond_br %whole, ^chunk, ^bytes(%q0, %p0, %left : !llvm.ptr, !llvm.ptr, {size})
   ^chunk:
-    %p0 = llvm.getelementptr %s[%w] : (!llvm.ptr, {size}) -> !llvm.ptr, i8
     %p1 = llvm.getelementptr %p0[4] : (!llvm.ptr) -> !llvm.ptr, i8
     %p2 = llvm.getelementptr %p0[8] : (!llvm.ptr) -> !llvm.ptr, i8
     %p3 = llvm.getelementptr %p0[12] : (!llvm.ptr) -> !llvm.ptr, i8
-    %w0 = llvm.load %p0 {{alignment = 1 : i64}} : !llvm.ptr -> i32
-    %w1 = llvm.load %p1 {{alignment = 1 : i64}} : !llvm.ptr -> i32
-    %w2 = llvm.load %p2 {{alignment = 1 : i64}} : !llvm.ptr -> i32
-    %w3 = llvm.load %p3 {{alignment = 1 : i64}} : !llvm.ptr -> i32
-    %q0 = llvm.getelementptr %d[%w] : (!llvm.ptr, {size}) -> !llvm.ptr, i8
+    %p4 = llvm.getelementptr %p0[16] : (!llvm.ptr) -> !llvm.ptr, i8
     %q1 = llvm.getelementptr %q0[4] : (!llvm.ptr) -> !llvm.ptr, i8
     %q2 = llvm.getelementptr %q0[8] : (!llvm.ptr) -> !llvm.ptr, i8
     %q3 = llvm.getelementptr %q0[12] : (!llvm.ptr) -> !llvm.ptr, i8
+    %q4 = llvm.getelementptr %q0[16] : (!llvm.ptr) -> !llvm.ptr, i8
+    %w0 = llvm.load %p0 {{alignment = 1 : i64}} : !llvm.ptr -> i32
+    %w1 = llvm.load %p1 {{alignment = 1 : i64}} : !llvm.ptr -> i32
     llvm.store %w0, %q0 {{alignment = 1 : i64}} : i32, !llvm.ptr
     llvm.store %w1, %q1 {{alignment = 1 : i64}} : i32, !llvm.ptr
+    %w2 = llvm.load %p2 {{alignment = 1 : i64}} : !llvm.ptr -> i32
+    %w3 = llvm.load %p3 {{alignment = 1 : i64}} : !llvm.ptr -> i32
     llvm.store %w2, %q2 {{alignment = 1 : i64}} : i32, !llvm.ptr
     llvm.store %w3, %q3 {{alignment = 1 : i64}} : i32, !llvm.ptr
-    %next = llvm.add %w, %chunk : {size}
-    llvm.br ^words(%next : {size})
-  ^bytes(%i: {size}):
-    %more = llvm.icmp "ult" %i, %n : {size}
+    %rest = llvm.sub %left, %chunk : {size}
+    llvm.br ^words(%q4, %p4, %rest : !llvm.ptr, !llvm.ptr, {size})
+  ^bytes(%q: !llvm.ptr, %p: !llvm.ptr, %i: {size}):
+    %more = llvm.icmp "ne" %i, %0 : {size}
     llvm.cond_br %more, ^byte, ^end
   ^byte:
-    %p = llvm.getelementptr %s[%i] : (!llvm.ptr, {size}) -> !llvm.ptr, i8
-    %q = llvm.getelementptr %d[%i] : (!llvm.ptr, {size}) -> !llvm.ptr, i8
     %b = llvm.load %p : !llvm.ptr -> i8
     llvm.store %b, %q : i8, !llvm.ptr
-    %j = llvm.add %i, %1 : {size}
-    llvm.br ^bytes(%j : {size})
+    %pn = llvm.getelementptr %p[1] : (!llvm.ptr) -> !llvm.ptr, i8
+    %qn = llvm.getelementptr %q[1] : (!llvm.ptr) -> !llvm.ptr, i8
+    %j = llvm.sub %i, %1 : {size}
+    llvm.br ^bytes(%qn, %pn, %j : !llvm.ptr, !llvm.ptr, {size})
   ^end:
     llvm.return
   }}

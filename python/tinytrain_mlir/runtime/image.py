@@ -164,7 +164,8 @@ def global_symbols(path: Path) -> tuple[str, ...]:
             return tuple(
                 str(entry.name)
                 for entry in entries
-                if entry["st_info"]["bind"] == "STB_GLOBAL" and entry["st_shndx"] != "SHN_UNDEF"
+                if entry["st_info"]["bind"] in ("STB_GLOBAL", "STB_WEAK")
+                and entry["st_shndx"] != "SHN_UNDEF"
             )
     except ELFError as error:
         raise LinkError(f"{path}: expected an ELF object: {error}") from error

@@ -102,7 +102,8 @@ def link(
     if library is None:
         return _link(inputs, output, memory, data, io_bytes)
     # Of the library, only the functions that are called.
-    kept = (f"--undefined={name}" for path in objects for name in global_symbols(path))
+    files = (*objects, *fallbacks)
+    kept = (f"--undefined={name}" for path in files for name in global_symbols(path))
     with tempfile.TemporaryDirectory(prefix="tinytrain-link-") as folder:
         archive = Path(folder, "library.a")
         archive.write_bytes(library)
