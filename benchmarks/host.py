@@ -79,8 +79,7 @@ def f32_candidate(batch: int) -> Candidate:
 
 def int8_candidate(batch: int) -> Candidate:
     """The published int8 network with its scheme."""
-    files = (published.MODELS / f"{NETWORK}{suffix}" for suffix in (".json", ".npz"))
-    graph = tt.load_tte(*files, num_classes=CLASSES, batch=batch)
+    graph = published.load(NETWORK, CLASSES, dequantize=False, batch=batch)
     scheme = published.schemes(NETWORK)[SCHEME]
     program = tt.compile(graph, update=scheme, optimizer=tt.SGD(lr=LR), name="mbv2_int8")
     session = program.load()
@@ -115,10 +114,7 @@ def timed(candidates: list[Candidate], rivals: int, repeats: int, table: Table) 
         table.add_section()
         for number, (candidate, ms) in enumerate(zip(candidates, times, strict=True)):
             ratios = [f"{other / ms:.1f} x" for other in times[:rivals]]
-            isours = number >= rivals
-            table.add_row(
-                phase, candidate.name, f"{ms:.2f}", *(ratios if isours else [""] * rivals)
-            )
+            table.add_row(phase, candidate.name, f"{ms:.2f}", *(ratios if number >= rivals else ()))
 
 
 @click.command(context_settings={"show_default": True}, help=__doc__)

@@ -39,10 +39,12 @@ def has_images() -> bool:
     return CIFAR10.is_file()
 
 
-def load(network: str, num_classes: int = 10, *, dequantize: bool = True) -> tt.Graph:
-    """The graph of a published network, input [1, 3, 128, 128]; f32 unless `dequantize` is False."""
+def load(
+    network: str, num_classes: int = 10, *, dequantize: bool = True, batch: int = 1
+) -> tt.Graph:
+    """A published network, input [batch, 3, 128, 128]; f32 unless `dequantize` is False."""
     files = (MODELS / f"{network}{suffix}" for suffix in (".json", ".npz"))
-    return tt.load_tte(*files, num_classes=num_classes, dequantize=dequantize)
+    return tt.load_tte(*files, num_classes=num_classes, dequantize=dequantize, batch=batch)
 
 
 def as_input(pixels: Array, size: Sequence[int], quantization: Quantization) -> Array:

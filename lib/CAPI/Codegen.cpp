@@ -52,7 +52,8 @@ void tinytrainForEachTarget(void (*callback)(const TinyTrainTarget *, void *), v
                               wrap(llvm::StringRef(info.cpu)),
                               wrap(llvm::StringRef(info.features)),
                               info.indexBits,
-                              info.isMicrocontroller};
+                              info.isMicrocontroller,
+                              info.hasFPU};
     callback(&target, userData);
   }
 }

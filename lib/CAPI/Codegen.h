@@ -58,6 +58,7 @@ typedef struct {
   MlirStringRef features;
   unsigned indexBits;
   bool isMicrocontroller;
+  bool hasFPU;
 } TinyTrainTarget;
 
 /* Calls back once per target. */

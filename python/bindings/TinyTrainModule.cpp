@@ -207,12 +207,14 @@ NB_MODULE(_tinytrain, m) {
               entry["features"] = text(target->features);
               entry["index_bits"] = target->indexBits;
               entry["is_microcontroller"] = target->isMicrocontroller;
+              entry["has_fpu"] = target->hasFPU;
               static_cast<nb::list *>(userData)->append(entry);
             },
             &targets);
         return targets;
       },
-      "The targets as dictionaries: name, triple, cpu, features, index_bits, is_microcontroller.");
+      "The targets as dictionaries: name, triple, cpu, features, index_bits, is_microcontroller, "
+      "has_fpu.");
 
   nb::class_<JitObject>(m, "JitObject",
                         "An ELF object for the host, linked into this process. "

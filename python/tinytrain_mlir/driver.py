@@ -189,6 +189,8 @@ def compile_graph(
 
 def _run(module: ir.Module, stage: str, pipeline: str) -> tuple[Statistic, ...]:
     before = str(module)
+    # An error that is raised on another thread than Python's ends the process.
+    module.context.enable_multithreading(False)
     try:
         manager = PassManager.parse(f"builtin.module({pipeline})")
         statistics = _tinytrain.Statistics(manager)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .driver import KernelCall
-from .files import write_file
-from .report import PHASES, Table, check_plot, rich_table
+from .report import PHASES, Table, rich_table, save_plot
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import Console, ConsoleOptions, RenderResult
 
 OTHER = "other"
@@ -147,13 +146,9 @@ class Profile:
             ConfigError: another suffix, or the file cannot be written.
             MissingExtraError: matplotlib is not installed.
         """
-        path = Path(path)
-        check_plot(path)
-        write_file(path, self._draw(path.suffix.lower()[1:]), make_folder=True)
-        return path
+        return save_plot(path, self._draw)
 
-    def _draw(self, format: str) -> bytes:
-        import matplotlib
+    def _draw(self) -> Figure:
         from matplotlib.figure import Figure
 
         layers = self.by_layer()
@@ -170,7 +165,4 @@ class Profile:
         axes.invert_yaxis()
         axes.set(title=self.title, xlabel="instructions")
         axes.legend(fontsize="small")
-        data = io.BytesIO()
-        with matplotlib.rc_context({"svg.hashsalt": "tinytrain"}):
-            figure.savefig(data, format=format, metadata={"Date": None} if format == "svg" else {})
-        return data.getvalue()
+        return figure

@@ -6,7 +6,7 @@ import importlib.util
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +22,7 @@ from .files import write_file
 from .memory import Memory, Moment
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import ConsoleOptions, RenderResult
 
 PLOT_SUFFIXES = (".png", ".svg")
@@ -83,6 +84,29 @@ def check_plot(path: Path) -> None:
         raise ConfigError(f"expected a plot named *.png or *.svg, got '{path}'")
     if importlib.util.find_spec("matplotlib") is None:
         raise MissingExtraError(f"plots need matplotlib: {REPORT_HINT}")
+
+
+def save_plot(path: str | os.PathLike[str], draw: Callable[[], Figure]) -> Path:
+    """Writes a figure to a .png or .svg, the same bytes each time.
+
+    Returns:
+        the path.
+
+    Raises:
+        ConfigError: another suffix, or the file cannot be written.
+        MissingExtraError: matplotlib is not installed.
+    """
+    path = Path(path)
+    check_plot(path)
+    import matplotlib
+
+    format = path.suffix.lower()[1:]
+    data = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "tinytrain"}):
+        metadata = {"Date": None} if format == "svg" else {}
+        draw().savefig(data, format=format, metadata=metadata)
+    write_file(path, data.getvalue(), make_folder=True)
+    return path
 
 
 @dataclass(frozen=True)
@@ -226,13 +250,9 @@ class MemoryReport:
             ConfigError: another suffix, or the file cannot be written.
             MissingExtraError: matplotlib is not installed.
         """
-        path = Path(path)
-        check_plot(path)
-        write_file(path, self._draw(path.suffix.lower()[1:]), make_folder=True)
-        return path
+        return save_plot(path, self._draw)
 
-    def _draw(self, format: str) -> bytes:
-        import matplotlib
+    def _draw(self) -> Figure:
         from matplotlib.figure import Figure
 
         functions = list(dict.fromkeys(call.function for call in self.memory.calls))
@@ -255,10 +275,7 @@ class MemoryReport:
             axes.axhline(self.memory.arena_bytes, color="black", linestyle="--", label="arena")
             axes.set(title=function, xlabel="op", ylabel="bytes alive", xlim=(-0.5, len(moments)))
             axes.legend(loc="upper right", fontsize="small")
-        data = io.BytesIO()
-        with matplotlib.rc_context({"svg.hashsalt": "tinytrain"}):
-            figure.savefig(data, format=format, metadata={"Date": None} if format == "svg" else {})
-        return data.getvalue()
+        return figure
 
 
 PHASES = {"forward": "#4477aa", "backward": "#cc6644", "update": "#228855"}

@@ -18,6 +18,7 @@ class Target:
         triple, cpu, features: as LLVM takes them.
         index_bits: bits of a pointer.
         is_microcontroller: code size counts, memory is small.
+        has_fpu: else floats are computed by functions of the Arm run-time ABI.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Target:
     features: str
     index_bits: int
     is_microcontroller: bool
+    has_fpu: bool
 
 
 @cache

@@ -146,11 +146,11 @@ func.func @reads_both(%x: memref<16xf32>, %y: memref<4xf32>) {
   return
 }
 
-// A depthwise convolution with the sum of a residual connection around it: two rows of 32 bytes
-// are computed at a time. Row r needs row r - 1 for the window and row r for the sum, and rows r
-// and r + 1 are in flight: 32 (r - 1) - 32 (r + 2) = -96.
+// A depthwise convolution with the sum of a residual connection around it: row r, 32 bytes, needs
+// row r - 1 for the window from pixel 0 on, and its first three pixels, 24 bytes, are in flight:
+// 32 (r - 1) - (32 r + 24) = -56.
 // CHECK-LABEL: func.func private @around(
-// CHECK-SAME: tinytrain.overlaps = [array<i64: 0, 2, -96, 128>]}
+// CHECK-SAME: tinytrain.overlaps = [array<i64: 0, 2, -56, 128>]}
 func.func @convolution_and_sum(%x: memref<1x4x4x2xf32>, %w: memref<1x3x3x2xf32>, %y: memref<1x4x4x2xf32>) {
   tinytrain.kernel label "around" ins(%x, %w) outs(%y) : (memref<1x4x4x2xf32>, memref<1x3x3x2xf32>, memref<1x4x4x2xf32>) -> () {
   ^bb0(%a: tensor<1x4x4x2xf32>, %c: tensor<1x3x3x2xf32>, %e: tensor<1x4x4x2xf32>):

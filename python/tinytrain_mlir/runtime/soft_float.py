@@ -15,11 +15,10 @@ from ..errors import LinkError
 from ..target import lookup_target
 
 _TIMEOUT_SECONDS = 300
-_CPUS = {"cortex-m0plus": "cortex_m0plus"}
 
 
 @cache
-def soft_float_library(target: str) -> bytes | None:
+def soft_float_library(target_name: str) -> bytes | None:
     """An archive with the functions; None where a target needs none.
 
     Building it takes some seconds, once per machine: zig keeps it.
@@ -27,10 +26,12 @@ def soft_float_library(target: str) -> bytes | None:
     Raises:
         LinkError: it cannot be built.
     """
-    if target not in _CPUS:
+    target = lookup_target(target_name)
+    if target.has_fpu:
         return None
-    arch = lookup_target(target).triple.replace("thumbv6m-none", "thumb-freestanding")
-    options = ["-fcompiler-rt", "-OReleaseSmall", "-target", arch, f"-mcpu={_CPUS[target]}"]
+    # As zig calls the same triple and CPU.
+    arch, cpu = "thumb-freestanding-eabi", target.cpu.replace("-", "_")
+    options = ["-fcompiler-rt", "-OReleaseSmall", "-target", arch, f"-mcpu={cpu}"]
     with tempfile.TemporaryDirectory(prefix="tinytrain-soft-float-") as folder:
         source = Path(folder, "empty.c")
         source.touch()
@@ -56,5 +57,7 @@ def soft_float_library(target: str) -> bytes | None:
         except subprocess.TimeoutExpired as error:
             raise LinkError(f"compiler-rt was not built in {_TIMEOUT_SECONDS} s") from error
         if done.returncode != 0:
-            raise LinkError(f"compiler-rt cannot be built for {target}:\n{done.stderr.strip()}")
+            raise LinkError(
+                f"compiler-rt cannot be built for {target_name}:\n{done.stderr.strip()}"
+            )
         return Path(folder, "librt.a").read_bytes()
