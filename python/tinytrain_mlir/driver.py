@@ -210,7 +210,7 @@ def _run(module: ir.Module, stage: str, pipeline: str) -> tuple[Statistic, ...]:
         raise CompileError(
             f"compilation failed in stage '{stage}': {first.strip()} (reproducer: {reproducer})"
         ) from error
-    # Functions are processed side by side: their order is that of the names.
+    # By function: a pass reports each of its instances.
     records = sorted(statistics.read(), key=lambda record: record[1])
     return tuple(Statistic(stage, *record) for record in records)
 
