@@ -374,12 +374,18 @@ def LowerKernels : Pass<"tinytrain-lower-kernels", "::mlir::ModuleOp"> {
     a contiguous dimension, loop bounds in place of padding, the elementwise ops
     applied before the only store.
 
-        Each function records as `tinytrain.overlaps` how a result may overlap an operand that
+    Each function records as `tinytrain.overlaps` how a result may overlap an operand that
     nobody reads afterwards: the order of the loop nest's tiles and its index maps say
     which elements are still to be read when an element is written.
+
+    With several threads, each public function is run by all of them at once and gets the number
+    of its thread as a last argument. The threads share the results of each kernel, none of which
+    depends on their number, and wait for each other by calls of `barrier` between kernels. Then no
+    result overlaps an operand, and row pipelines are an error.
   }];
   let options = [
     Option<"target", "target", "std::string", "\"host\"", "name of the target">,
+    Option<"threads", "threads", "unsigned", "1", "number of threads that share the work">,
   ];
   let statistics = [
     Statistic<"numFunctions", "functions", "Number of distinct kernels">,

@@ -65,6 +65,8 @@ struct KernelGraphOptions : PassPipelineOptions<KernelGraphOptions> {
 struct CodegenOptions : PassPipelineOptions<CodegenOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("name of the target"),
                              llvm::cl::init("host")};
+  Option<unsigned> threads{
+      *this, "threads", llvm::cl::desc("number of threads that share the work"), llvm::cl::init(1)};
   Option<bool> ownInput{*this, "own-input", llvm::cl::desc("copy the input into the arena"),
                         llvm::cl::init(false)};
   Option<bool> overlap{*this, "overlap", llvm::cl::desc("let results overlap dying operands"),
@@ -159,7 +161,7 @@ void buildBufferize(OpPassManager &pm) {
 /// Kernels -> loop nests, buffers -> one arena.
 void buildCodegen(OpPassManager &pm, const CodegenOptions &options) {
   pm.addPass(createPackFrozenWeights({options.target}));
-  pm.addPass(createLowerKernels({options.target}));
+  pm.addPass(createLowerKernels({options.target, options.threads}));
   if (options.ownInput)
     pm.addNestedPass<func::FuncOp>(createOwnInput());
   PlanMemoryOptions plan;

@@ -139,9 +139,9 @@ public:
       return std::nullopt;
     if (model.zeroPoints) {
       group = target.productsPerLane();
-      if (model.zeroPoints->at(1) != 0 || isGuarded(x, last) ||
-          !dependenceOf(x, last, dims).contiguous || model.extents[last] % group ||
-          std::gcd(shape.back(), firstOf(w.index.back())) % group)
+      if (lanes * 32 < target.minGroupBits() || model.zeroPoints->at(1) != 0 ||
+          isGuarded(x, last) || !dependenceOf(x, last, dims).contiguous ||
+          model.extents[last] % group || std::gcd(shape.back(), firstOf(w.index.back())) % group)
         group = 1;
     }
     return KernelModel::PackedWeights{lanes, group};

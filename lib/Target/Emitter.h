@@ -3,7 +3,7 @@
 #ifndef TINYTRAIN_LIB_TARGET_EMITTER_H
 #define TINYTRAIN_LIB_TARGET_EMITTER_H
 
-#include "lib/Target/Blocking.h"
+#include "lib/Target/KernelEmitter.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -24,9 +24,9 @@ struct Interval {
 class Emitter {
 public:
   Emitter(mlir::OpBuilder &b, mlir::Location loc, const KernelModel &model,
-          const Blocking &blocking, mlir::ValueRange operands)
+          const Blocking &blocking, mlir::ValueRange operands, std::optional<Share> share)
       : b(b), loc(loc), model(model), operands(operands), dims(model.extents.size()),
-        blocking(blocking) {
+        blocking(blocking), share(share) {
     for (unsigned d = 0; d < dims; ++d) {
       position.push_back(b.getAffineDimExpr(d));
       ranges.push_back({0, model.extents[d]});
@@ -35,7 +35,7 @@ public:
     tile = blocking.tile;
   }
 
-  void emit() { emitRows(0); }
+  void emit();
 
 private:
   using Values = llvm::SmallVector<mlir::Value>;
@@ -66,6 +66,8 @@ private:
     bool inUpper = false;
   };
 
+  std::optional<unsigned> findSharedDim() const;
+  std::pair<mlir::Value, mlir::Value> shareOf(int64_t low, int64_t high, int64_t step);
   void emitRows(unsigned i);
   void emitPhases(unsigned i);
   void emitParallel(unsigned i);
@@ -198,6 +200,9 @@ private:
   mlir::ValueRange operands;
   unsigned dims;
   const Blocking &blocking;
+  std::optional<Share> share;
+  /// The dimension along which threads share the results.
+  std::optional<unsigned> sharedDim;
 
   /// Where each dimension stands: its loop's variable (as itself) or a constant.
   llvm::SmallVector<mlir::AffineExpr> position;

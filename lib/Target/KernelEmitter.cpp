@@ -105,7 +105,10 @@ void Emitter::emitLoop(unsigned d, int64_t low, int64_t high, int64_t step,
   if (low >= high)
     return;
   AffineExpr oldPosition = position[d];
-  if (high - low <= step) {
+  if (sharedDim == d) {
+    auto [first, end] = shareOf(low, high, step);
+    emitLoop(d, first, end, step, body);
+  } else if (high - low <= step) {
     position[d] = b.getAffineConstantExpr(low);
     body();
   } else {
@@ -134,6 +137,64 @@ SmallVector<Value> Emitter::emitCarriedLoop(unsigned d, Value low, Value high, i
   ivs[d] = Value();
   return llvm::to_vector_of<Value>(loop.getResults());
 }
+
+//===----------------------------------------------------------------------===//
+// Threads
+//===----------------------------------------------------------------------===//
+
+/// The dimension whose tiles the threads share most evenly, the outermost one of several: without
+/// padding, so that all of it is one loop over whole tiles. None if some thread would have nothing
+/// to do.
+std::optional<unsigned> Emitter::findSharedDim() const {
+  auto isGuarded = [&](const Access &access, unsigned d) {
+    return llvm::any_of(access.guards, [d](const Guard &g) { return g.expr.isFunctionOfDim(d); });
+  };
+  std::optional<unsigned> best;
+  double bestShare = 1; // of the results, the largest one
+  for (unsigned d : llvm::concat<const unsigned>(blocking.rowDims, blocking.loopDims)) {
+    int64_t extent = model.extents[d], step = blocking.tile[d];
+    if (extent % step || extent / step < share->threads || (model.join && model.join->dim == d) ||
+        llvm::any_of(
+            model.inputs, [&](auto &input) { return input && isGuarded(*input, d); }) ||
+        llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); }))
+      continue;
+    double most = llvm::divideCeil(extent / step, share->threads);
+    if (most * step / extent < bestShare) {
+      bestShare = most * step / extent;
+      best = d;
+    }
+  }
+  return best;
+}
+
+/// The steps of a loop that are the thread's own.
+std::pair<Value, Value> Emitter::shareOf(int64_t low, int64_t high, int64_t step) {
+  int64_t size = llvm::divideCeil(llvm::divideCeil(high - low, step), share->threads) * step;
+  Value end = indexConstant(high);
+  Value before = arith::MulIOp::create(b, loc, share->thread, indexConstant(size));
+  Value first = arith::AddIOp::create(b, loc, before, indexConstant(low));
+  first = arith::MinSIOp::create(b, loc, first, end);
+  Value next = arith::AddIOp::create(b, loc, first, indexConstant(size));
+  return {first, arith::MinSIOp::create(b, loc, next, end)};
+}
+
+void Emitter::emit() {
+  if (share)
+    sharedDim = findSharedDim();
+  if (!share || sharedDim)
+    return emitRows(0);
+  // Too little to share: the first thread does all of it.
+  Value isFirst =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, share->thread, indexConstant(0));
+  auto only = scf::IfOp::create(b, loc, isFirst, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(only.thenBlock());
+  emitRows(0);
+}
+
+//===----------------------------------------------------------------------===//
+// The nest
+//===----------------------------------------------------------------------===//
 
 void Emitter::emitRows(unsigned i) {
   if (i == blocking.rowDims.size())
@@ -543,6 +604,7 @@ void Emitter::emitResults(ArrayRef<SmallVector<int64_t>> points, ValueRange accu
 }
 
 void tinytrain::emitKernel(OpBuilder &builder, Location loc, const KernelModel &model,
-                           const Blocking &blocking, ValueRange operands) {
-  Emitter(builder, loc, model, blocking, operands).emit();
+                           const Blocking &blocking, ValueRange operands,
+                           std::optional<Share> share) {
+  Emitter(builder, loc, model, blocking, operands, share).emit();
 }

@@ -7,10 +7,17 @@
 
 namespace tinytrain {
 
+/// A thread that computes its share of a kernel's results: its number, an index below `threads`.
+struct Share {
+  mlir::Value thread;
+  int64_t threads;
+};
+
 /// Emits the loop nest of `model` at the builder's insertion point. `operands` are the
-/// kernel's memrefs, inputs then inits.
+/// kernel's memrefs, inputs then inits. With a share, each result is computed by one thread.
 void emitKernel(mlir::OpBuilder &builder, mlir::Location loc, const KernelModel &model,
-                const Blocking &blocking, mlir::ValueRange operands);
+                const Blocking &blocking, mlir::ValueRange operands,
+                std::optional<Share> share = std::nullopt);
 
 } // namespace tinytrain
 

@@ -25,6 +25,9 @@ namespace tinytrain {
 #include "lib/Passes.h.inc"
 } // namespace tinytrain
 
+/// The function by which threads wait for each other.
+static constexpr llvm::StringLiteral kBarrier = "barrier";
+
 namespace {
 
 /// Kernels that stand for one function, and the function.
@@ -44,13 +47,24 @@ struct LowerKernels : tinytrain::impl::LowerKernelsBase<LowerKernels> {
       return signalPassFailure();
     }
     names.clear();
+    names.insert(kBarrier);
     module.walk([&](SymbolOpInterface symbol) { names.insert(symbol.getName()); });
     SmallVector<KernelOp> pipelines, kernels;
     module.walk([&](KernelOp kernel) {
       if (RowPipeline::isPipeline(kernel))
         pipelines.push_back(kernel);
     });
+    if (threads < 1) {
+      module.emitError() << "expects a number of threads above 0";
+      return signalPassFailure();
+    }
+    if (threads > 1)
+      takeThread(module);
     for (KernelOp kernel : pipelines) {
+      if (threads > 1) {
+        kernel.emitOpError() << "runs row by row, which several threads cannot share";
+        return signalPassFailure();
+      }
       auto function = lowerRowPipeline(module, kernel, uniqueName(labelOf(kernel)));
       callInstead(kernel, function);
       kernel.erase();
@@ -75,12 +89,45 @@ struct LowerKernels : tinytrain::impl::LowerKernelsBase<LowerKernels> {
     }
     for (KernelOp kernel : kernels)
       kernel.erase();
+    if (threads > 1)
+      addBarriers(module);
   }
 
 private:
+  /// Each public function gets the number of the thread that runs it.
+  static void takeThread(ModuleOp module) {
+    auto index = IndexType::get(module.getContext());
+    for (auto func : module.getOps<func::FuncOp>())
+      if (!func.isPrivate() && !func.isDeclaration())
+        (void)func.insertArgument(func.getNumArguments(), index, {}, func.getLoc());
+  }
+
+  /// Between kernels the threads wait for each other.
+  static void addBarriers(ModuleOp module) {
+    OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
+    auto barrier = func::FuncOp::create(b, module.getLoc(), kBarrier, b.getFunctionType({}, {}));
+    barrier.setPrivate();
+    for (auto func : module.getOps<func::FuncOp>()) {
+      if (func.isPrivate())
+        continue;
+      bool isFirst = true;
+      for (Operation &op : func.getOps()) {
+        if (!isa<func::CallOp, memref::CopyOp>(op))
+          continue;
+        b.setInsertionPoint(&op);
+        if (!isFirst)
+          func::CallOp::create(b, op.getLoc(), barrier, ValueRange());
+        isFirst = false;
+      }
+    }
+  }
+
   void callInstead(KernelOp kernel, func::FuncOp function) {
     OpBuilder b(kernel);
-    auto call = func::CallOp::create(b, kernel.getLoc(), function, kernel->getOperands());
+    SmallVector<Value> operands(kernel->getOperands());
+    if (threads > 1)
+      operands.push_back(kernel->getParentOfType<func::FuncOp>().getArguments().back());
+    auto call = func::CallOp::create(b, kernel.getLoc(), function, operands);
     call->setAttr(kKernelLabel, b.getStringAttr(labelOf(kernel)));
     call->setAttr(kKernelMACs, kernel.getMacsAttr());
     ++numCalls;
@@ -115,15 +162,25 @@ private:
       return failure();
     OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
     std::string name = uniqueName(labelOf(kernel));
-    auto type = b.getFunctionType(kernel->getOperandTypes(), {});
+    SmallVector<Type> inputs(kernel->getOperandTypes());
+    if (threads > 1)
+      inputs.push_back(b.getIndexType());
+    auto type = b.getFunctionType(inputs, {});
     auto function = func::FuncOp::create(b, kernel.getLoc(), name, type);
     function.setPrivate();
     function->setAttr("tinytrain.kernel", b.getUnitAttr());
     Block *body = function.addEntryBlock();
     b.setInsertionPointToStart(body);
     Blocking blocking = Blocking::choose(*model, info);
-    emitKernel(b, kernel.getLoc(), *model, blocking, body->getArguments());
+    std::optional<Share> share;
+    if (threads > 1)
+      share = {body->getArguments().back(), int64_t(threads)};
+    emitKernel(b, kernel.getLoc(), *model, blocking,
+               body->getArguments().take_front(kernel->getNumOperands()), share);
     func::ReturnOp::create(b, kernel.getLoc());
+    // What one thread has read, another one may not have.
+    if (threads > 1)
+      return function;
     auto types = llvm::map_to_vector(kernel->getOperandTypes(),
                                      [](Type operand) { return cast<MemRefType>(operand); });
     SmallVector<Attribute> overlaps;

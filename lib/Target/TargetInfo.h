@@ -50,6 +50,9 @@ struct TargetInfo {
   /// Lanes of a vector of `elementBits` each; 1 on a scalar core.
   unsigned lanes(unsigned elementBits) const { return vectorBits ? vectorBits / elementBits : 1; }
 
+  /// Bits of the shortest vector whose lanes add several products.
+  unsigned minGroupBits() const { return byteProducts == ByteProducts::SDOT ? 64 : 128; }
+
   /// Products of bytes that a lane of 32 bits adds at a time.
   unsigned productsPerLane() const {
     switch (byteProducts) {

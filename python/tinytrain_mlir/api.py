@@ -14,7 +14,8 @@ from .errors import ConfigError
 from .graph import Graph, MlirBuilder
 from .integers import to_integers
 from .program import Program
-from .target import lookup_target
+from .target import lookup_target, targets
+from .threads import MAX_THREADS
 
 LOSSES = ("cross_entropy", "mse")
 
@@ -31,6 +32,7 @@ def compile(
     budget: Budget | None = None,
     reorder: bool = True,
     passes: MemoryPasses | None = None,
+    threads: int = 1,
     name: str = "model",
 ) -> Program:
     """Compiles a model into a program that trains and infers.
@@ -54,6 +56,10 @@ def compile(
         reorder: False compiles the conventional program for comparison: op by op, all
             gradients first, updates last; the same as `passes=MemoryPasses.none()`.
         passes: what is done to save memory; everything by default.
+        threads: how many threads share the work, on a target with an operating system: the host,
+            or an AArch64 core under Linux. Results are the same for any number. Most is won with
+            a batch > 1. Several threads need more memory than one: `overlap`, `rows` and `split`
+            of `passes` are off.
         name: prefix of the C functions and files; a C identifier.
 
     Raises:
@@ -69,6 +75,7 @@ def compile(
         ("target", target, str),
         ("name", name, str),
         ("reorder", reorder, bool),
+        ("threads", threads, int),
         ("passes", passes, MemoryPasses),
     ):
         if not (isinstance(value, kind) or (value is None and kind in optional)):
@@ -84,6 +91,13 @@ def compile(
     if passes is not None and not reorder:
         raise ConfigError("expected reorder=False or passes=, not both: passes= says it all")
     target_info = lookup_target(target)
+    if not 1 <= threads <= MAX_THREADS:
+        raise ConfigError(f"expected threads= from 1 to {MAX_THREADS}, got {threads}")
+    if threads > 1 and target_info.is_microcontroller:
+        raise ConfigError(
+            f"threads={threads}: {target} runs one thread, expected a target with Linux: "
+            + ", ".join(t for t in targets() if not lookup_target(t).is_microcontroller)
+        )
     graph = import_model(model, example_inputs)
     graph = to_integers(graph, precision if isinstance(precision, Int8) else None)
     for reserved in ("learning_rate", "random_state"):
@@ -109,8 +123,9 @@ def compile(
         needs_grad=needs_grad,
         passes=passes or (MemoryPasses() if reorder else MemoryPasses.none()),
         int8=precision if isinstance(precision, Int8) else Int8(),
+        threads=threads,
     )
-    program = Program(name, target_info, graph, loss, compiled)
+    program = Program(name, target_info, graph, loss, threads, compiled)
     if budget is not None:
         check_budget(program, budget)
     return program

@@ -105,6 +105,9 @@ def _program_options(function: Callable[..., None]) -> Callable[..., None]:
                 help="ranges=minmax|percentile|mse, quantize_head, qas, grad=f32|int8, "
                 "master=f32|i16 or seed, as tt.Int8 takes them; may be repeated.",
             ),
+            click.option(
+                "--threads", default=1, show_default=True, help="Threads that share the work."
+            ),
             click.option("--sram", help="Budget, such as 256KB."),
             click.option("--flash", help="Budget, such as 1MB."),
             click.option("--name", default="model", show_default=True, help="Prefix of C names."),
@@ -257,6 +260,7 @@ def _compile(model: str, input_shape: tuple[int, ...] | None, **options: Any) ->
         example,
         loss=None if options["loss"] == "none" else options["loss"],
         optimizer=SGD(options["lr"], options["momentum"], options["weight_decay"]),
+        threads=options["threads"],
         update=policy,
         precision=_precision(
             options["int8"], options["int8_option"], input_shape[0] if input_shape else 1

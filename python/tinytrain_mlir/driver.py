@@ -139,8 +139,12 @@ def compile_graph(
     needs_grad: dict[str, NeedsGrad],
     passes: MemoryPasses,
     int8: Int8,
+    threads: int,
 ) -> Compiled:
     """Compiles a forward graph, or with a loss its training step too.
+
+    With several threads the passes that let one thread's order save memory are off: overlaps, rows,
+    groups of channels, whose kernels are too small to share, and the input's place in the arena.
 
     Raises:
         CompileError: a stage failed.
@@ -164,16 +168,21 @@ def compile_graph(
         options = _options(
             detach=passes.detach,
             fuse=passes.fuse,
-            split=passes.split,
+            split=passes.split and threads == 1,
             reorder=passes.reorder,
             in_place=passes.in_place,
-            rows=passes.rows,
+            rows=passes.rows and threads == 1,
             exact=int8.grad == "int8",
         )
         run("kernels", f"tinytrain-form-kernel-graph{options}")
         run("bufferized", "tinytrain-bufferize")
-        own_input = graph.input.quantization is not None
-        options = _options(target=target.name, overlap=passes.overlap, own_input=own_input)
+        own_input = graph.input.quantization is not None and threads == 1
+        options = _options(
+            target=target.name,
+            threads=threads,
+            overlap=passes.overlap and threads == 1,
+            own_input=own_input,
+        )
         run("codegen", f"tinytrain-codegen{options}")
         slots, calls, buffers = _read_plan(module, graph)
         initial = _initial_block(graph, slots, optimizer.lr, int8.seed)
@@ -181,7 +190,15 @@ def compile_graph(
         arena_bytes = ir.IntegerAttr(module.operation.attributes["tinytrain.arena_bytes"]).value
         run("llvm", f"tinytrain-to-llvm{_options(index_bits=target.index_bits)}")
         finish_module(
-            module, name, target, slots, initial, arena_bytes, constants, own_input=own_input
+            module,
+            name,
+            target,
+            slots,
+            initial,
+            arena_bytes,
+            constants,
+            own_input=own_input,
+            threads=threads,
         )
         obj = emit(module, target)
     return Compiled(obj, stages, slots, initial, calls, buffers, tuple(statistics))

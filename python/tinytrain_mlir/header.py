@@ -44,7 +44,8 @@ def render_header(program: Program) -> str:
         "/* Gives every parameter its initial value. Call it once before anything else. */",
         f"void {name}_init(void);",
         "",
-        *_input_lines(name, program.graph.input.quantization),
+        *_thread_lines(name, program.threads),
+        *_input_lines(name, program.graph.input.quantization, own_place=program.threads == 1),
         f"/* x: {element}{_shape(x)}; y: {result}{_shape(y)}, written. */",
         f"void {name}_infer(const {element} *x, {result} *y);",
         "",
@@ -77,7 +78,21 @@ def render_header(program: Program) -> str:
     return "\n".join(lines)
 
 
-def _input_lines(name: str, quantization: Quantization | None) -> list[str]:
+def _thread_lines(name: str, threads: int) -> list[str]:
+    """How the other threads of a program come to be."""
+    if threads == 1:
+        return []
+    return [
+        f"/* {name}_infer and {name}_step run on {threads} threads: the caller's and those that start",
+        "   creates, which sleep between calls. Call start once before them; it returns 0, or the error of",
+        "   pthread_create, and then there are none. stop ends them. Link with -pthread. */",
+        f"int {name}_start(void);",
+        f"void {name}_stop(void);",
+        "",
+    ]
+
+
+def _input_lines(name: str, quantization: Quantization | None, *, own_place: bool) -> list[str]:
     """What a quantized input stands for, and where it may be written."""
     if quantization is None:
         return []
@@ -86,11 +101,16 @@ def _input_lines(name: str, quantization: Quantization | None) -> list[str]:
         f"#define {name.upper()}_INPUT_SCALE {quantization.scales[0]:.9g}f",
         f"#define {name.upper()}_INPUT_ZERO_POINT ({quantization.zero_point})",
         "",
-        "/* The start of the arena: a place for x that takes no other memory. Write it before each",
-        "   call, which overwrites it; an x that lies elsewhere is copied there. */",
-        f"int8_t *{name}_input(void);",
-        "",
+        *(_INPUT_PLACE.format(name=name).splitlines() if own_place else ()),
     ]
+
+
+_INPUT_PLACE = """\
+/* The start of the arena: a place for x that takes no other memory. Write it before each
+   call, which overwrites it; an x that lies elsewhere is copied there. */
+int8_t *{name}_input(void);
+
+"""
 
 
 def _product(shape: tuple[int, ...]) -> int:

@@ -9,6 +9,7 @@ from . import ir
 from ._mlir_libs import _tinytrain
 from .errors import CompileError
 from .target import Target
+from .threads import thread_functions
 
 if TYPE_CHECKING:
     from .driver import Slot
@@ -24,11 +25,13 @@ def finish_module(
     constants: dict[str, tuple[str, bytes]],
     *,
     own_input: bool,
+    threads: int,
 ) -> None:
     """Gives globals their sections and contents, functions their C names.
 
     Args:
         own_input: the input's place is the start of the arena, and `<name>_input` returns it.
+        threads: that run `infer` and `step` at once.
     """
     align = 64 if not target.is_microcontroller else 16
     assembly = []
@@ -48,7 +51,12 @@ def finish_module(
         elif op.operation.name == "llvm.func":
             op.attributes["no_unwind"] = ir.UnitAttr.get()
             if symbol in ("infer", "step"):
-                op.attributes["sym_name"] = ir.StringAttr.get(f"{name}_{symbol}")
+                if threads > 1:
+                    op.attributes["linkage"] = ir.Attribute.parse("#llvm.linkage<internal>")
+                else:
+                    op.attributes["sym_name"] = ir.StringAttr.get(f"{name}_{symbol}")
+            elif symbol == "barrier":
+                op.operation.erase()
             elif op.operation.regions[0].blocks:
                 # Kernels: not inlined, so that profiles can tell them apart.
                 op.attributes["no_inline"] = ir.UnitAttr.get()
@@ -60,6 +68,9 @@ def finish_module(
         _append(module, f"llvm.func @{name}_init() attributes {{no_unwind}} {{ llvm.return }}")
     if own_input:
         _append(module, _input_function(name, arena_bytes))
+    if threads > 1:
+        trains = any(str(op.attributes["sym_name"]) == '"step"' for op in module.body.operations)
+        _append(module, thread_functions(name, threads, trains=trains))
     lines = [ir.StringAttr.get(line) for text in assembly for line in text]
     module.operation.attributes["llvm.module_asm"] = ir.ArrayAttr.get(lines)
 

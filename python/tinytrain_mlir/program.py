@@ -31,6 +31,7 @@ class Program:
         target: what it runs on.
         graph: the forward graph it was compiled from, its channels in the program's order.
         loss: "cross_entropy", "mse", or None for inference only.
+        threads: that share the work.
         compiled: what the compiler's stages produced.
     """
 
@@ -38,6 +39,7 @@ class Program:
     target: Target
     graph: Graph
     loss: str | None
+    threads: int
     compiled: Compiled
 
     @cached_property
@@ -82,7 +84,8 @@ class Program:
 
         Raises:
             EmulatorError: the emulator is not installed or lacks the target.
-            ConfigError: an emulator or sizes for the host, or no such sizes.
+            ConfigError: an emulator or sizes for the host, or no such sizes; several threads for
+                an emulator.
             LinkError: the program does not fit.
         """
         given = {"ram": ram, "flash": flash, "stack": stack}
@@ -97,7 +100,12 @@ class Program:
 
             if emulator != "auto":
                 raise ConfigError("a host program runs in this process: load it without emulator=")
-            return Session(self, HostDevice(self.name, self.compiled.object))
+            return Session(self, HostDevice(self.name, self.compiled.object, self.threads))
+        if self.threads > 1:
+            raise ConfigError(
+                f"a program of {self.threads} threads needs Linux, which an emulated "
+                f"{self.target.name} has not: save it and link it there, or compile it with threads=1"
+            )
         if emulator not in ("auto", "unicorn", "qemu"):
             raise ConfigError(f"expected emulator 'auto', 'unicorn' or 'qemu', got '{emulator}'")
         from .runtime.emulated import EmulatedDevice

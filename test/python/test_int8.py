@@ -205,6 +205,19 @@ def test_sums_that_f32_cannot_hold() -> None:
     check_inference(layers.finish(), [x])
 
 
+def test_groups_of_two_channels() -> None:
+    """Vectors of two lanes: of the instructions for groups only SDOT has them."""
+    layers = Layers(generator(0), (1, 16, 16, 4))
+    layers.block(18, 6, stride=2)
+    graph = layers.finish()
+    x = image(layers.random, graph)
+    for target in ("host", "cortex-a72", "cortex-a76"):
+        program = tt.compile(graph, loss=None, target=target, passes=tt.MemoryPasses(rows=False))
+        assert len(program.compiled.calls) > 4
+        with program.load() as session:
+            np.testing.assert_array_equal(session.infer(x), infer(graph, x))
+
+
 def test_a_frozen_network_runs_row_by_row() -> None:
     for batch, rows, kernel in ((1, 9, 3), (3, 10, 5)):
         layers = Layers(generator(batch), (batch, rows, 8, 4))

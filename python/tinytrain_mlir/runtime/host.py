@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import weakref
 from typing import Any
 
 from .._mlir_libs import _tinytrain
 from ..errors import EmulatorError
 from ..llvm_module import CHECKPOINT_HEADER
+
+
+def _stop(function: Any, _jit: Any) -> None:
+    """Ends a program's threads; `_jit` keeps their code until then."""
+    function()
 
 
 class HostDevice:
@@ -16,11 +23,20 @@ class HostDevice:
     instructions: int | None = None
     stack_bytes: int | None = None
     layout = None
+    _stop: weakref.finalize[..., HostDevice] | None = None
 
-    def __init__(self, name: str, object_bytes: bytes) -> None:
+    def __init__(self, name: str, object_bytes: bytes, threads: int) -> None:
         self._name = name
         self._jit: Any = _tinytrain.JitObject(object_bytes)
         self._functions: dict[str, Any] = {}
+        if threads > 1:
+            if error := self._function("start")():
+                raise EmulatorError(
+                    f"{threads} threads cannot be started ({os.strerror(error)}): "
+                    "compile with fewer threads="
+                )
+            # Code must not be unloaded while they are in it.
+            self._stop = weakref.finalize(self, _stop, self._function("stop"), self._jit)
 
     def _function(self, name: str) -> Any:
         if self._jit is None:
@@ -51,6 +67,8 @@ class HostDevice:
         return {}
 
     def close(self) -> None:
-        """Unloads the code."""
+        """Ends the program's threads and unloads the code."""
+        if self._stop is not None:
+            self._stop()
         self._functions.clear()
         self._jit = None
