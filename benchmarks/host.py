@@ -29,6 +29,7 @@ import tinytrain_mlir as tt
 
 NETWORK, SCHEME, SIZE, CLASSES = "mbv2-w0.35", "99kb", 128, 10
 LR = 1e-4
+SETTLE = 0.02  # seconds
 
 Call = Callable[[], object]
 
@@ -97,12 +98,17 @@ def int8_candidate(batch: int, threads: int) -> Candidate:
 
 
 def median_ms(functions: list[Call], repeats: int) -> list[float]:
-    """Of each function, the median time of calls in turn; the first call of each is not counted."""
-    for function in functions:
-        function()
+    """Of each function, the median time of calls in turn.
+
+    What is called before the counted call lets the threads of the function before fall asleep,
+    which spin for a while, and wakes this one's.
+    """
     times: list[list[float]] = [[] for _ in functions]
     for _ in range(repeats):
         for function, mine in zip(functions, times, strict=True):
+            end = time.perf_counter() + SETTLE
+            while time.perf_counter() < end:
+                function()
             start = time.perf_counter()
             function()
             mine.append(1e3 * (time.perf_counter() - start))

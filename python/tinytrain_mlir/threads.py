@@ -12,7 +12,7 @@ MAX_THREADS = 256
 # Of glibc and musl on 64-bit Linux.
 _SEMAPHORE_BYTES = 32
 # Turns of the barrier's loop before a thread lets others run: its core may be theirs.
-_SPINS = 20_000
+_SPINS = 1000
 
 
 def thread_functions(name: str, threads: int, *, trains: bool) -> str:
