@@ -87,6 +87,10 @@ public:
         blocking.loopDims.push_back(d);
     }
     blocking.tile.assign(dims, 1);
+    if (std::optional<Blocking::Window> window = findWindow()) {
+      useWindow(blocking, *window);
+      return blocking;
+    }
     if (model.packed)
       usePackedWeights(blocking);
     else if (target.byteProducts == ByteProducts::SMLAD && model.zeroPoints)
@@ -207,6 +211,62 @@ private:
   bool runsBeforePhases(unsigned d) const {
     return !phases.empty() && d < phases.front() &&
            llvm::none_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); });
+  }
+
+  /// See `Blocking::window`: f32 on a core without vectors, one channel of both factors for each
+  /// result, and not too much code.
+  std::optional<Blocking::Window> findWindow() const {
+    if (!target.isMicrocontroller || !target.hasFPU || target.vectorBits || !model.isSum ||
+        !isWorthUnrolling() || model.join || reads.size() != 2 || model.reductions.size() != 2 ||
+        !model.startValues[0] || !isa<FloatType>(model.startValues[0].getType()))
+      return std::nullopt;
+    const Access &x = *reads[0], &w = *reads[1];
+    if (&x != &*model.inputs[0] || &w != &*model.inputs[1])
+      return std::nullopt;
+    SmallVector<unsigned> loops;
+    for (unsigned d : model.parallel)
+      if (!llvm::is_contained(phases, d) && model.extents[d] > 1)
+        loops.push_back(d);
+    if (loops.size() < 3)
+      return std::nullopt;
+    Blocking::Window window{loops.back(), loops[loops.size() - 3], loops[loops.size() - 2]};
+    unsigned c = window.channels;
+    if (!dependenceOf(x, c, dims).contiguous || !dependenceOf(w, c, dims).contiguous ||
+        isGuarded(x, c) || isGuarded(w, c))
+      return std::nullopt;
+    for (unsigned d : loops)
+      if ((d != c && dependenceOf(w, d, dims).any) || isGuarded(w, d) ||
+          llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); }) ||
+          (d != window.rows && d != window.columns && isGuarded(x, d)))
+        return std::nullopt;
+    constexpr int64_t kTerms = 2000;
+    if (windowTerms(window) > kTerms)
+      return std::nullopt;
+    return window;
+  }
+
+  /// Terms that code is written for: of each row in the border, and of one inside.
+  int64_t windowTerms(const Blocking::Window &window) const {
+    int64_t columns = model.extents[window.columns], rows = model.extents[window.rows];
+    int64_t border = rows - interiorOf(window.rows);
+    int64_t terms = columns * reductionTrip;
+    for (unsigned d : phases)
+      terms *= model.extents[d];
+    return terms * std::min(border + 1, rows);
+  }
+
+  void useWindow(Blocking &blocking, Blocking::Window window) const {
+    constexpr int64_t kColumns = 8;
+    blocking.window = window;
+    blocking.rowDims.clear();
+    for (unsigned d : model.parallel)
+      if (!llvm::is_contained({window.channels, window.rows, window.columns}, d) &&
+          !llvm::is_contained(phases, d))
+        blocking.rowDims.push_back(d);
+    blocking.loopDims = {window.channels, window.rows, window.columns};
+    int64_t width = phases.empty() ? 1 : model.extents[phases.back()];
+    blocking.tile[window.columns] =
+        std::min(model.extents[window.columns], std::max<int64_t>(1, kColumns / width));
   }
 
   /// True where so many terms are computed that code without loops is worth its flash.

@@ -47,6 +47,13 @@ struct Blocking {
   /// own instructions count, and kernels with enough terms to be worth the code.
   bool unrollsWindows = false;
   int64_t termsPerTurn = 1;
+  /// Where a few terms of a small image are code without loops (WindowEmitter.cpp): a channel after
+  /// the other, row by row, the columns of a tile and all phases together. The loop nest then runs
+  /// over `rowDims` and these.
+  struct Window {
+    unsigned channels, rows, columns;
+  };
+  std::optional<Window> window;
   /// Terms that an instruction adds to a lane, with `Packing::Groups`, and how.
   int64_t group = 1;
   ByteProducts byteProducts = ByteProducts::Plain;

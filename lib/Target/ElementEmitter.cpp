@@ -63,7 +63,10 @@ Value Emitter::load(const Access &access, ArrayRef<int64_t> offsets) {
   if (model.packed && &access == &*model.inputs[1])
     return loadWeights(offsets);
   auto [buffer, index] = placeOf(access, offsets);
-  Value &cached = loaded[keyOf(buffer, index)];
+  Place key = keyOf(buffer, index);
+  if (auto it = weights.find(key); it != weights.end())
+    return it->second;
+  Value &cached = loaded[key];
   if (cached)
     return cached;
 

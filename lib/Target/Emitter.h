@@ -20,7 +20,7 @@ struct Interval {
 /// Emits the loop nest of one kernel: `KernelEmitter.cpp` the loops, `ElementEmitter.cpp` what is
 /// loaded, computed and stored at one place, `PackedProducts.cpp` sums of products of packed int8,
 /// `GroupProducts.cpp` those of groups in vectors,
-/// `PointerEmitter.cpp` pointers that move along.
+/// `PointerEmitter.cpp` pointers that move along, `WindowEmitter.cpp` windows without loops.
 class Emitter {
 public:
   Emitter(mlir::OpBuilder &b, mlir::Location loc, const KernelModel &model,
@@ -90,6 +90,15 @@ private:
   bool isUnrolled(unsigned i) const;
   Values emitTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                    mlir::ValueRange accumulators);
+  Values emitTerm(llvm::ArrayRef<int64_t> point, mlir::ValueRange accumulators);
+  void emitWindows();
+  void emitWindowImages(unsigned i);
+  void emitWindowRow();
+  void emitWindowTile(llvm::ArrayRef<llvm::SmallVector<int64_t>> points);
+  Interval interiorRows();
+  void holdWeights();
+  std::optional<bool> holds(const Guard &guard, llvm::ArrayRef<int64_t> offsets) const;
+  std::optional<bool> isTerm(llvm::ArrayRef<int64_t> offsets) const;
   Values emitNeighbours(Interval range, llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                         Values accumulators);
   Values emitEveryOtherLane(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
@@ -146,11 +155,13 @@ private:
   void setAnchor();
   Anchor::Input anchorOf(const Access &access, unsigned i);
   void anchorOthers();
+  void anchorOther(const Access &access);
+  void anchorStores();
   mlir::AffineExpr distanceTo(const Anchor::Input &entry, llvm::ArrayRef<int64_t> offsets) const;
   mlir::AffineExpr distanceTo(unsigned i, llvm::ArrayRef<int64_t> offsets) const {
     return distanceTo(anchor->inputs[i], offsets);
   }
-  mlir::Value pointerTo(const Anchor::Input &entry, mlir::AffineExpr distance);
+  mlir::Value pointerTo(Anchor::Input &entry, mlir::AffineExpr distance);
   mlir::Value pointerToOther(const Access &access, llvm::ArrayRef<int64_t> offsets);
   mlir::Value loadAnchored(unsigned i, llvm::ArrayRef<int64_t> offsets);
   Values emitMovingLoop(unsigned d, Interval range, int64_t step,
@@ -217,6 +228,8 @@ private:
   using Place = std::pair<const void *, std::vector<const void *>>;
   static Place keyOf(mlir::Value buffer, llvm::ArrayRef<mlir::AffineExpr> index);
   std::map<Place, mlir::Value> loaded;
+  /// Of the channel at hand, where they are loaded ahead.
+  std::map<Place, mlir::Value> weights;
   std::optional<Anchor> anchor;
   /// True while the anchor moves along with tiles.
   bool tilesMove = false;

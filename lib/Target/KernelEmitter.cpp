@@ -179,6 +179,8 @@ std::pair<Value, Value> Emitter::shareOf(int64_t low, int64_t high, int64_t step
 }
 
 void Emitter::emit() {
+  if (blocking.window)
+    return emitWindows();
   if (share)
     sharedDim = findSharedDim();
   if (!share || sharedDim)
@@ -552,25 +554,30 @@ SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
   return emitCarriedLoop(d, low, high, step, std::move(accumulators), terms);
 }
 
-SmallVector<Value> Emitter::emitTerms(ArrayRef<SmallVector<int64_t>> points,
-                                      ValueRange accumulators) {
-  loaded.clear();
+/// Adds the term at one point to each of the root's results.
+SmallVector<Value> Emitter::emitTerm(ArrayRef<int64_t> point, ValueRange accumulators) {
   linalg::GenericOp root = model.root;
-  unsigned numResults = root.getNumResults();
   SmallVector<AffineExpr> index;
   for (unsigned d = 0; d < dims; ++d)
     index.push_back(b.getAffineDimExpr(d));
+  IRMapping map;
+  for (auto [i, arg, access] : llvm::enumerate(root.getRegionInputArgs(), model.inputs))
+    if (access)
+      map.map(arg, anchor && (i == 0 || weights.empty()) ? loadAnchored(i, point)
+                                                        : load(*access, point));
+  for (auto [arg, accumulator] : llvm::zip(root.getRegionOutputArgs(), accumulators))
+    if (accumulator)
+      map.map(arg, accumulator);
+  return emitBody(root, map, index, point);
+}
+
+SmallVector<Value> Emitter::emitTerms(ArrayRef<SmallVector<int64_t>> points,
+                                      ValueRange accumulators) {
+  loaded.clear();
+  unsigned numResults = model.numRootResults();
   Values results;
-  for (auto [p, point] : llvm::enumerate(points)) {
-    IRMapping map;
-    for (auto [i, arg, access] : llvm::enumerate(root.getRegionInputArgs(), model.inputs))
-      if (access)
-        map.map(arg, anchor ? loadAnchored(i, point) : load(*access, point));
-    for (unsigned r = 0; r < numResults; ++r)
-      if (Value accumulator = accumulators[p * numResults + r])
-        map.map(root.getRegionOutputArgs()[r], accumulator);
-    llvm::append_range(results, emitBody(root, map, index, point));
-  }
+  for (auto [p, point] : llvm::enumerate(points))
+    llvm::append_range(results, emitTerm(point, accumulators.slice(p * numResults, numResults)));
   loaded.clear();
   anchored.clear();
   return results;

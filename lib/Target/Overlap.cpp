@@ -104,7 +104,8 @@ private:
     SmallVector<unsigned> result;
     int64_t positions = 1;
     SmallVector<unsigned> all(blocking.rowDims);
-    llvm::append_range(all, blocking.phases);
+    if (!blocking.window) // else all phases are in the innermost tile
+      llvm::append_range(all, blocking.phases);
     all.append(blocking.loopDims.begin(), blocking.loopDims.end());
     for (unsigned d : all) {
       positions *= model.extents[d];

@@ -36,6 +36,8 @@ AffineExpr Emitter::offsetIn(unsigned i, MemRefType type, ArrayRef<AffineExpr> i
   return offset + positionInRun(index) * 2;
 }
 
+static int64_t sizeOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
+
 /// Bytes behind a pointer that a load reaches: LDR has twelve bits, VLDR eight for words.
 static int64_t reachOf(Type element) { return isa<FloatType>(element) ? 1020 : 4095; }
 
@@ -62,7 +64,7 @@ Emitter::Anchor::Input Emitter::anchorOf(const Access &access, unsigned i) {
   entry.element = type.getElementType();
   entry.offset = offsetIn(i, type, access.index);
   AffineExpr start = offsetIn(i, type, index).replaceDims(anchor->position) *
-                     (entry.element.getIntOrFloatBitWidth() / 8);
+                     sizeOf(entry.element);
   Value address =
       arith::AddIOp::create(b, loc, memref::ExtractAlignedPointerAsIndexOp::create(b, loc, buffer),
                             expand(simplifyAffineExpr(start, dims, 0)));
@@ -72,20 +74,27 @@ Emitter::Anchor::Input Emitter::anchorOf(const Access &access, unsigned i) {
   return entry;
 }
 
+/// What is stored, from the anchor's position on.
+void Emitter::anchorStores() {
+  for (const auto &s : model.stores)
+    anchorOther(s.access);
+}
+
+void Emitter::anchorOther(const Access &access) {
+  if (access.guards.empty() && !anchor->others.count(access.operand) &&
+      (blocking.window || model.offsetOf(access)))
+    anchor->others[access.operand] = anchorOf(access, ~0u);
+}
+
 /// What is read behind the root op, and stored, from the anchor's position on.
 void Emitter::anchorOthers() {
-  auto add = [&](const Access &access) {
-    if (access.guards.empty() && model.offsetOf(access) && !anchor->others.count(access.operand))
-      anchor->others[access.operand] = anchorOf(access, ~0u);
-  };
   if (model.bias)
-    add(*model.bias);
+    anchorOther(*model.bias);
   for (const EpilogueOp &epilogue : model.epilogue)
     for (const auto &input : epilogue.inputs)
       if (input.access)
-        add(*input.access);
-  for (const auto &s : model.stores)
-    add(s.access);
+        anchorOther(*input.access);
+  anchorStores();
 }
 
 /// A pointer to an element of another operand, if it lies at a constant distance.
@@ -105,8 +114,9 @@ AffineExpr Emitter::distanceTo(const Anchor::Input &entry, ArrayRef<int64_t> off
   return simplifyAffineExpr(at(offset, offsets) - offset.replaceDims(anchor->position), dims, 0);
 }
 
-/// A pointer at a distance from the anchor of an operand, in elements.
-Value Emitter::pointerTo(const Anchor::Input &input, AffineExpr distance) {
+/// A pointer at a distance from the anchor of an operand, in elements. Where code is written for each
+/// place, the pointers that are needed to reach it are kept.
+Value Emitter::pointerTo(Anchor::Input &input, AffineExpr distance) {
   std::optional<Linear> linear = Linear::get(distance, dims);
   int64_t elements = linear ? linear->constant : 0;
   distance = simplifyAffineExpr(distance - elements, dims, 0);
@@ -120,6 +130,13 @@ Value Emitter::pointerTo(const Anchor::Input &input, AffineExpr distance) {
   auto advance = [&](LLVM::GEPArg by) {
     pointer = LLVM::GEPOp::create(b, loc, pointer.getType(), input.element, pointer, by);
   };
+  if (blocking.window && elements - start > reachOf(input.element) / sizeOf(input.element)) {
+    advance(int32_t(elements - start));
+    pointer = opaque(b, loc, pointer);
+    input.pointers.push_back({elements, pointer});
+    llvm::sort(input.pointers, llvm::less_first());
+    return pointer;
+  }
   if (distance != b.getAffineConstantExpr(0))
     advance(arith::IndexCastOp::create(b, loc, b.getI32Type(), expand(distance)).getResult());
   if (elements != start)
@@ -167,7 +184,7 @@ SmallVector<Value> Emitter::emitMovingLoop(unsigned d, Interval range, int64_t s
     AffineExpr by = simplifyAffineExpr(distanceTo(old, next) - start, dims, 0);
     input.step = cast<AffineConstantExpr>(by).getValue();
     input.pointers.clear();
-    int64_t reach = reachOf(input.element) * 8 / input.element.getIntOrFloatBitWidth();
+    int64_t reach = reachOf(input.element) / sizeOf(input.element);
     for (int64_t distance : distances)
       if (input.pointers.empty() || distance - input.pointers.back().first > reach)
         input.pointers.push_back({distance, opaque(b, loc, pointerTo(old, start + distance))});

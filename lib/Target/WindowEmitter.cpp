@@ -1,0 +1,183 @@
+//===- WindowEmitter.cpp - Small windows on small images, without loops ----------===//
+//
+// For f32 on cores without vectors: depthwise convolutions and their input gradients, where a
+// result has few terms and a loop's own instructions, weights that are converted again and again
+// and conditions on the padding would cost more than the terms. Channel by channel, the weights are
+// loaded first; then each row of results, in tiles of neighbours that have code of their own: which
+// terms lie in the padding is known. An input gradient with a stride has all its phases in one tile,
+// as they read the same gradients. Rows away from the border share one loop.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Target/Emitter.h"
+
+using namespace mlir;
+using namespace tinytrain;
+
+/// True if `guard` holds at `offsets`, whatever the values in the current ranges; none if it depends
+/// on them.
+std::optional<bool> Emitter::holds(const Guard &guard, ArrayRef<int64_t> offsets) const {
+  Linear e = *Linear::get(at(guard.expr, offsets), dims);
+  int64_t low = e.constant, high = e.constant;
+  for (unsigned d = 0; d < dims; ++d) {
+    int64_t c = e.coefficients[d], first = ranges[d].low, last = ranges[d].high - 1;
+    low += std::min(c * first, c * last);
+    high += std::max(c * first, c * last);
+  }
+  if (low >= 0 && high < guard.size)
+    return true;
+  if (high < 0 || low >= guard.size)
+    return false;
+  return std::nullopt;
+}
+
+/// True if a term at `offsets` counts: it lies in no padding; none if that depends on the position.
+std::optional<bool> Emitter::isTerm(ArrayRef<int64_t> offsets) const {
+  std::optional<bool> result = true;
+  for (const auto &input : llvm::reverse(model.inputs)) // weights first: their conditions are known
+    for (const Guard &guard : input ? ArrayRef(input->guards) : ArrayRef<Guard>()) {
+      std::optional<bool> one = holds(guard, offsets);
+      if (one == false)
+        return false;
+      if (!one)
+        result = std::nullopt;
+    }
+  return result;
+}
+
+/// All values of some dimensions, added to a place.
+static SmallVector<SmallVector<int64_t>> product(SmallVector<int64_t> place,
+                                                 ArrayRef<unsigned> dimensions,
+                                                 ArrayRef<Interval> ranges) {
+  SmallVector<SmallVector<int64_t>> result = {place};
+  for (unsigned d : dimensions) {
+    SmallVector<SmallVector<int64_t>> next;
+    for (const auto &point : result)
+      for (int64_t v = ranges[d].low; v < ranges[d].high; ++v) {
+        next.push_back(point);
+        next.back()[d] += v;
+      }
+    result = std::move(next);
+  }
+  return result;
+}
+
+void Emitter::emitWindows() {
+  // What code is written for value by value stands at zero, and its values are offsets.
+  for (ArrayRef<unsigned> known : {ArrayRef(blocking.phases), ArrayRef(model.reductions)})
+    for (unsigned d : known)
+      position[d] = b.getAffineConstantExpr(0);
+  emitWindowImages(0);
+}
+
+void Emitter::emitWindowImages(unsigned i) {
+  const Blocking::Window &window = *blocking.window;
+  if (i < blocking.rowDims.size()) {
+    unsigned d = blocking.rowDims[i];
+    return emitLoop(d, 0, model.extents[d], 1, [&] { emitWindowImages(i + 1); });
+  }
+  unsigned rows = window.rows;
+  Interval inside = interiorRows();
+  auto row = [&](Interval range) {
+    ranges[rows] = range;
+    emitLoop(rows, range.low, range.high, 1, [&] { emitWindowRow(); });
+    ranges[rows] = {0, model.extents[rows]};
+  };
+  unsigned c = window.channels;
+  emitLoop(c, 0, model.extents[c], 1, [&] {
+    holdWeights();
+    for (int64_t v = 0; v < inside.low; ++v)
+      row({v, v + 1});
+    row(inside);
+    for (int64_t v = inside.high; v < model.extents[rows]; ++v)
+      row({v, v + 1});
+    weights.clear();
+  });
+}
+
+/// The rows that meet no padding above or below: all terms are the same ones.
+Interval Emitter::interiorRows() {
+  const Blocking::Window &window = *blocking.window;
+  SmallVector<unsigned> known(blocking.phases);
+  llvm::append_range(known, model.reductions);
+  known.push_back(window.columns);
+  auto places = product(SmallVector<int64_t>(dims, 0), known, ranges);
+  AffineExpr oldPosition = position[window.columns];
+  position[window.columns] = b.getAffineConstantExpr(0);
+  unsigned d = window.rows;
+  auto terms = [&](Interval range) {
+    ranges[d] = range;
+    return llvm::map_to_vector(places, [&](const auto &place) { return isTerm(place); });
+  };
+  // A middle row is as good as any.
+  Interval result{model.extents[d] / 2, model.extents[d] / 2 + 1};
+  auto middle = terms(result);
+  while (result.low > 0 && terms({result.low - 1, result.low}) == middle)
+    --result.low;
+  while (result.high < model.extents[d] && terms({result.high, result.high + 1}) == middle)
+    ++result.high;
+  ranges[d] = {0, model.extents[d]};
+  position[window.columns] = oldPosition;
+  return result;
+}
+
+/// Loads the weights of the channel at hand, each once.
+void Emitter::holdWeights() {
+  SmallVector<unsigned> known(blocking.phases);
+  llvm::append_range(known, model.reductions);
+  const Access &access = *model.inputs[1];
+  for (const auto &place : product(SmallVector<int64_t>(dims, 0), known, ranges))
+    if (llvm::all_of(access.guards, [&](const Guard &g) { return holds(g, place) == true; })) {
+      auto [buffer, index] = placeOf(access, place);
+      weights[keyOf(buffer, index)] = load(access, place);
+    }
+  loaded.clear();
+}
+
+/// A row of results, or as many rows as there are phases.
+void Emitter::emitWindowRow() {
+  unsigned d = blocking.window->columns;
+  AffineExpr oldPosition = position[d];
+  position[d] = b.getAffineConstantExpr(0);
+  for (int64_t first = 0; first < model.extents[d]; first += blocking.tile[d]) {
+    ranges[d] = {first, std::min(first + blocking.tile[d], model.extents[d])};
+    SmallVector<unsigned> known = {d};
+    llvm::append_range(known, blocking.phases);
+    llvm::sort(known);
+    emitWindowTile(product(SmallVector<int64_t>(dims, 0), known, ranges));
+  }
+  ranges[d] = {0, model.extents[d]};
+  position[d] = oldPosition;
+}
+
+void Emitter::emitWindowTile(ArrayRef<SmallVector<int64_t>> points) {
+  loaded.clear();
+  anchor = Anchor();
+  anchor->position = position;
+  anchor->inputs = {anchorOf(*model.inputs[0], 0)};
+  anchorStores();
+  // A first term is added to -0, which changes nothing.
+  auto type = cast<FloatType>(model.startValues[0].getType());
+  Value none = constant(FloatAttr::get(type, -0.0));
+  Values sums(points.size(), none);
+  unsigned last = model.reductions.back();
+  for (const auto &outer :
+       product(SmallVector<int64_t>(dims, 0), ArrayRef(model.reductions).drop_back(), ranges))
+    for (int64_t v = 0; v < model.extents[last]; ++v)
+      for (auto [point, sum] : llvm::zip_equal(points, sums)) {
+        SmallVector<int64_t> place(point);
+        for (unsigned d : model.reductions)
+          place[d] = d == last ? v : outer[d];
+        std::optional<bool> counts = isTerm(place);
+        assert(counts && "a row's terms are known");
+        if (*counts)
+          sum = emitTerm(place, sum).front();
+      }
+  for (Value &sum : sums)
+    if (sum == none)
+      sum = constant(model.startValues[0]);
+  emitResults(points, sums);
+  loaded.clear();
+  anchored.clear();
+  anchor.reset();
+}
