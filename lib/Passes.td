@@ -365,6 +365,21 @@ def PackFrozenWeights : Pass<"tinytrain-pack-frozen-weights", "::mlir::ModuleOp"
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def FindSpareMemory : Pass<"tinytrain-find-spare-memory", "::mlir::ModuleOp"> {
+  let summary = "Says how far the results of kernels have to overlap operands";
+  let description = [{
+    The arena is at least as large as what is alive at any kernel, less what may overlap there. Where more
+    than that is alive at a kernel, it gets the attribute `tinytrain.must_overlap = bytes`. All
+    others may run in an order that is faster and allows no overlap.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"host\"", "name of the target">,
+  ];
+  let statistics = [
+    Statistic<"numKernels", "kernels", "Number of kernels that need an overlap">,
+  ];
+}
+
 def LowerKernels : Pass<"tinytrain-lower-kernels", "::mlir::ModuleOp"> {
   let summary = "Turns kernels into loop nests, one function per distinct kernel";
   let description = [{

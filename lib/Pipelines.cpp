@@ -161,6 +161,7 @@ void buildBufferize(OpPassManager &pm) {
 /// Kernels -> loop nests, buffers -> one arena.
 void buildCodegen(OpPassManager &pm, const CodegenOptions &options) {
   pm.addPass(createPackFrozenWeights({options.target}));
+  pm.addPass(createFindSpareMemory({options.target}));
   pm.addPass(createLowerKernels({options.target, options.threads}));
   if (options.ownInput)
     pm.addNestedPass<func::FuncOp>(createOwnInput());

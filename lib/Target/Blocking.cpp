@@ -68,8 +68,8 @@ SmallVector<unsigned> findPhases(const KernelModel &model) {
 
 class Chooser {
 public:
-  Chooser(const KernelModel &model, const TargetInfo &target)
-      : model(model), target(target), phases(findPhases(model)), dims(model.extents.size()) {
+  Chooser(const KernelModel &model, const TargetInfo &target, Blocking::Order order = Blocking::Order::Pixels)
+      : model(model), target(target), order(order), phases(findPhases(model)), dims(model.extents.size()) {
     for (const auto &input : model.inputs)
       if (input)
         reads.push_back(&*input);
@@ -216,7 +216,7 @@ private:
   /// See `Blocking::window`: f32 on a core without vectors, one channel of both factors for each
   /// result, and not too much code.
   std::optional<Blocking::Window> findWindow() const {
-    if (!target.isMicrocontroller || !target.hasFPU || target.vectorBits || !model.isSum ||
+    if (order == Blocking::Order::Pixels || !target.isMicrocontroller || !target.hasFPU || target.vectorBits || !model.isSum ||
         !isWorthUnrolling() || model.join || reads.size() != 2 || model.reductions.size() != 2 ||
         !model.startValues[0] || !isa<FloatType>(model.startValues[0].getType()))
       return std::nullopt;
@@ -263,7 +263,9 @@ private:
       if (!llvm::is_contained({window.channels, window.rows, window.columns}, d) &&
           !llvm::is_contained(phases, d))
         blocking.rowDims.push_back(d);
-    blocking.loopDims = {window.channels, window.rows, window.columns};
+    blocking.loopDims = {window.rows, window.channels, window.columns};
+    if (order == Blocking::Order::Channels)
+      std::swap(blocking.loopDims[0], blocking.loopDims[1]);
     int64_t width = phases.empty() ? 1 : model.extents[phases.back()];
     blocking.tile[window.columns] =
         std::min(model.extents[window.columns], std::max<int64_t>(1, kColumns / width));
@@ -580,6 +582,7 @@ private:
 
   const KernelModel &model;
   const TargetInfo &target;
+  Blocking::Order order;
   SmallVector<unsigned> phases;
   unsigned dims;
   SmallVector<const Access *> reads;
@@ -588,8 +591,9 @@ private:
 
 } // namespace
 
-Blocking Blocking::choose(const KernelModel &model, const TargetInfo &target) {
-  return Chooser(model, target).choose();
+Blocking Blocking::choose(const KernelModel &model, const TargetInfo &target,
+                          Order order) {
+  return Chooser(model, target, order).choose();
 }
 
 std::optional<int64_t> Blocking::wideningOf(const KernelModel &model, const TargetInfo &target) {

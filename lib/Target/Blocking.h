@@ -47,9 +47,9 @@ struct Blocking {
   /// own instructions count, and kernels with enough terms to be worth the code.
   bool unrollsWindows = false;
   int64_t termsPerTurn = 1;
-  /// Where a few terms of a small image are code without loops (WindowEmitter.cpp): a channel after
-  /// the other, row by row, the columns of a tile and all phases together. The loop nest then runs
-  /// over `rowDims` and these.
+  /// Where a few terms of a small image are code without loops (WindowEmitter.cpp): for each row and
+  /// channel, the columns of a tile and all phases together. The loop nest then runs over `rowDims`
+  /// and these.
   struct Window {
     unsigned channels, rows, columns;
   };
@@ -60,8 +60,14 @@ struct Blocking {
   /// Step of each parallel dimension's loop: as many elements are computed at a time.
   llvm::SmallVector<int64_t> tile;
 
+  /// How much of an operand the results may overlap: most with pixel by pixel. Around the other
+  /// loops, one over rows leaves them less, one over channels nothing; the fewer times are weights
+  /// loaded. Both are for windows only.
+  enum class Order { Pixels, Rows, Channels };
+
   /// Chooses by the number of loads and operations per element.
-  static Blocking choose(const KernelModel &model, const TargetInfo &target);
+  static Blocking choose(const KernelModel &model, const TargetInfo &target,
+                         Order order = Order::Pixels);
 
   /// True where operands are read through pointers that move along (PointerEmitter.cpp).
   bool usesPointers() const { return packing != Packing::None && packing != Packing::Groups; }

@@ -93,6 +93,8 @@ private:
   Values emitTerm(llvm::ArrayRef<int64_t> point, mlir::ValueRange accumulators);
   void emitWindows();
   void emitWindowImages(unsigned i);
+  void emitWindowChannels(llvm::function_ref<void()> body);
+  void emitWindowRows(llvm::function_ref<void()> body);
   void emitWindowRow();
   void emitWindowTile(llvm::ArrayRef<llvm::SmallVector<int64_t>> points);
   Interval interiorRows();

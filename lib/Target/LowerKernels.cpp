@@ -145,6 +145,7 @@ private:
       KernelOp other = entry.kernel;
       if (other->getOperandTypes() == kernel->getOperandTypes() &&
           other.getInputs().size() == kernel.getInputs().size() &&
+          other->getAttr(kMustOverlap) == kernel->getAttr(kMustOverlap) &&
           other->getAttr(kPacked) == kernel->getAttr(kPacked) &&
           other->getAttr(kWidened) == kernel->getAttr(kWidened) &&
           OperationEquivalence::isRegionEquivalentTo(&other.getBody(), &kernel.getBody(),
@@ -171,7 +172,9 @@ private:
     function->setAttr("tinytrain.kernel", b.getUnitAttr());
     Block *body = function.addEntryBlock();
     b.setInsertionPointToStart(body);
-    Blocking blocking = Blocking::choose(*model, info);
+    auto types = llvm::map_to_vector(kernel->getOperandTypes(),
+                                     [](Type operand) { return cast<MemRefType>(operand); });
+    Blocking blocking = chooseBlocking(*model, info, kernel, types);
     std::optional<Share> share;
     if (threads > 1)
       share = {body->getArguments().back(), int64_t(threads)};
@@ -181,8 +184,6 @@ private:
     // What one thread has read, another one may not have.
     if (threads > 1)
       return function;
-    auto types = llvm::map_to_vector(kernel->getOperandTypes(),
-                                     [](Type operand) { return cast<MemRefType>(operand); });
     SmallVector<Attribute> overlaps;
     for (const Overlap &overlap : findOverlaps(*model, blocking, types))
       overlaps.push_back(
@@ -190,6 +191,23 @@ private:
     if (!overlaps.empty())
       function->setAttr(kOverlaps, b.getArrayAttr(overlaps));
     return function;
+  }
+
+  /// The fastest order in which as much may overlap as has to.
+  static Blocking chooseBlocking(const KernelModel &model, const TargetInfo &info, KernelOp kernel,
+                                 ArrayRef<MemRefType> types) {
+    auto bytes = kernel->getAttrOfType<IntegerAttr>(kMustOverlap);
+    int64_t needed = bytes ? bytes.getInt() : 0;
+    for (Blocking::Order order : {Blocking::Order::Channels, Blocking::Order::Rows}) {
+      Blocking blocking = Blocking::choose(model, info, order);
+      int64_t found = 0;
+      if (needed && blocking.window)
+        for (const Overlap &overlap : findOverlaps(model, blocking, types))
+          found = std::max(found, overlap.mostBytes(types));
+      if (blocking.window && found >= needed)
+        return blocking;
+    }
+    return Blocking::choose(model, info);
   }
 
   llvm::StringSet<> names;

@@ -2,8 +2,8 @@
 //
 // For f32 on cores without vectors: depthwise convolutions and their input gradients, where a
 // result has few terms and a loop's own instructions, weights that are converted again and again
-// and conditions on the padding would cost more than the terms. Channel by channel, the weights are
-// loaded first; then each row of results, in tiles of neighbours that have code of their own: which
+// and conditions on the padding would cost more than the terms. The weights of a channel are loaded
+// first, then each row of results is computed in tiles of neighbours that have code of their own: which
 // terms lie in the padding is known. An input gradient with a stride has all its phases in one tile,
 // as they read the same gradients. Rows away from the border share one loop.
 //
@@ -71,28 +71,39 @@ void Emitter::emitWindows() {
 }
 
 void Emitter::emitWindowImages(unsigned i) {
-  const Blocking::Window &window = *blocking.window;
   if (i < blocking.rowDims.size()) {
     unsigned d = blocking.rowDims[i];
     return emitLoop(d, 0, model.extents[d], 1, [&] { emitWindowImages(i + 1); });
   }
-  unsigned rows = window.rows;
-  Interval inside = interiorRows();
-  auto row = [&](Interval range) {
-    ranges[rows] = range;
-    emitLoop(rows, range.low, range.high, 1, [&] { emitWindowRow(); });
-    ranges[rows] = {0, model.extents[rows]};
-  };
-  unsigned c = window.channels;
+  if (blocking.loopDims.front() == blocking.window->channels)
+    emitWindowChannels([&] { emitWindowRows([&] { emitWindowRow(); }); });
+  else
+    emitWindowRows([&] { emitWindowChannels([&] { emitWindowRow(); }); });
+}
+
+void Emitter::emitWindowChannels(function_ref<void()> body) {
+  unsigned c = blocking.window->channels;
   emitLoop(c, 0, model.extents[c], 1, [&] {
     holdWeights();
-    for (int64_t v = 0; v < inside.low; ++v)
-      row({v, v + 1});
-    row(inside);
-    for (int64_t v = inside.high; v < model.extents[rows]; ++v)
-      row({v, v + 1});
+    body();
     weights.clear();
   });
+}
+
+/// Rows in the border have code of their own.
+void Emitter::emitWindowRows(function_ref<void()> body) {
+  unsigned d = blocking.window->rows;
+  Interval inside = interiorRows();
+  auto rows = [&](Interval range) {
+    ranges[d] = range;
+    emitLoop(d, range.low, range.high, 1, body);
+    ranges[d] = {0, model.extents[d]};
+  };
+  for (int64_t v = 0; v < inside.low; ++v)
+    rows({v, v + 1});
+  rows(inside);
+  for (int64_t v = inside.high; v < model.extents[d]; ++v)
+    rows({v, v + 1});
 }
 
 /// The rows that meet no padding above or below: all terms are the same ones.
