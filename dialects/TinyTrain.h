@@ -46,8 +46,8 @@ inline constexpr llvm::StringLiteral kFrozenPart = "#frozen";
 inline constexpr llvm::StringLiteral kOverlaps = "tinytrain.overlaps";
 inline constexpr llvm::StringLiteral kKernelLabel = "tinytrain.kernel_label";
 inline constexpr llvm::StringLiteral kKernelMACs = "tinytrain.macs";
-/// On a kernel: of its results so many bytes have to overlap operands, or the arena grows.
-inline constexpr llvm::StringLiteral kMustOverlap = "tinytrain.must_overlap";
+/// On a kernel: the order of its loops (`Blocking::Order`), "rows" or "channels".
+inline constexpr llvm::StringLiteral kOrder = "tinytrain.order";
 /// On a buffer: it holds the function's input, at the start of the arena.
 inline constexpr llvm::StringLiteral kInput = "tinytrain.input";
 /// On a linalg op: floating-point operations keep their order and their roundings.

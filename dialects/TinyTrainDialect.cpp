@@ -165,7 +165,7 @@ LogicalResult TinyTrainDialect::verifyOperationAttribute(Operation *op, NamedAtt
                           StringRef("tinytrain.global"), StringRef("tinytrain.kernel"),
                           StringRef(kOverlaps), StringRef(kKernelLabel), StringRef(kKernelMACs),
                           StringRef(kExact), StringRef(kInput), StringRef(kPacked),
-                          StringRef(kMustOverlap), StringRef(kWidened)},
+                          StringRef(kOrder), StringRef(kWidened)},
                          name))
     return success();
   return op->emitOpError() << "has an unknown attribute '" << name << "'";

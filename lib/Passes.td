@@ -365,18 +365,35 @@ def PackFrozenWeights : Pass<"tinytrain-pack-frozen-weights", "::mlir::ModuleOp"
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
-def FindSpareMemory : Pass<"tinytrain-find-spare-memory", "::mlir::ModuleOp"> {
-  let summary = "Says how far the results of kernels have to overlap operands";
+def LowerRowPipelines : Pass<"tinytrain-lower-row-pipelines", "::mlir::ModuleOp"> {
+  let summary = "Turns row pipelines into functions that call their stages' kernels turn by turn";
   let description = [{
-    The arena is at least as large as what is alive at any kernel, less what may overlap there. Where more
-    than that is alive at a kernel, it gets the attribute `tinytrain.must_overlap = bytes`. All
-    others may run in an order that is faster and allows no overlap.
+    The stages become kernels on line buffers, inside a private function for each pipeline, which
+    records as `tinytrain.overlaps` how its result may overlap its input.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+}
+
+def ChooseOrders : Pass<"tinytrain-choose-orders", "::mlir::ModuleOp"> {
+  let summary = "Chooses the fastest order of each kernel's loops that the arena has room for";
+  let description = [{
+    Kernels run pixel by pixel, so that results may overlap operands that die. Depthwise
+    convolutions on small images are faster row by row or, better, channel by channel, where less
+    may overlap, or nothing. The arena is planned with all kernels running pixel by pixel. Then one kernel
+    after the other, those that compute most first, gets the attribute `tinytrain.order`, if with that
+    order too a plan is found that is no larger.
   }];
   let options = [
     Option<"target", "target", "std::string", "\"host\"", "name of the target">,
+    Option<"alignment", "alignment", "int64_t", "16", "alignment of every buffer in bytes">,
+    Option<"overlap", "overlap", "bool", "true", "let results overlap dying operands">,
+    Option<"rounds", "rounds", "unsigned", "20000", "number of placements to try for each plan">,
   ];
   let statistics = [
-    Statistic<"numKernels", "kernels", "Number of kernels that need an overlap">,
+    Statistic<"numKernels", "kernels", "Number of kernels in another order than pixel by pixel">,
   ];
 }
 

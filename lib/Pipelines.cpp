@@ -161,10 +161,14 @@ void buildBufferize(OpPassManager &pm) {
 /// Kernels -> loop nests, buffers -> one arena.
 void buildCodegen(OpPassManager &pm, const CodegenOptions &options) {
   pm.addPass(createPackFrozenWeights({options.target}));
-  pm.addPass(createFindSpareMemory({options.target}));
-  pm.addPass(createLowerKernels({options.target, options.threads}));
+  pm.addPass(createLowerRowPipelines());
   if (options.ownInput)
     pm.addNestedPass<func::FuncOp>(createOwnInput());
+  ChooseOrdersOptions orders;
+  orders.target = options.target;
+  orders.overlap = options.overlap;
+  pm.addPass(createChooseOrders(orders));
+  pm.addPass(createLowerKernels({options.target, options.threads}));
   PlanMemoryOptions plan;
   plan.overlap = options.overlap;
   pm.addPass(createPlanMemory(plan));

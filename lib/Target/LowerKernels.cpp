@@ -22,6 +22,7 @@ using namespace tinytrain;
 
 namespace tinytrain {
 #define GEN_PASS_DEF_LOWERKERNELS
+#define GEN_PASS_DEF_LOWERROWPIPELINES
 #include "lib/Passes.h.inc"
 } // namespace tinytrain
 
@@ -29,6 +30,54 @@ namespace tinytrain {
 static constexpr llvm::StringLiteral kBarrier = "barrier";
 
 namespace {
+
+StringRef labelOf(KernelOp kernel) { return kernel.getLabel().value_or("kernel"); }
+
+/// The symbols of a module.
+class Names {
+public:
+  explicit Names(ModuleOp module) {
+    names.insert(kBarrier);
+    module.walk([&](SymbolOpInterface symbol) { names.insert(symbol.getName()); });
+  }
+
+  /// A new one.
+  std::string unique(StringRef label) {
+    std::string name = label.str();
+    for (unsigned i = 2; !names.insert(name).second; ++i)
+      name = (label + "_" + std::to_string(i)).str();
+    return name;
+  }
+
+private:
+  llvm::StringSet<> names;
+};
+
+void callInstead(KernelOp kernel, func::FuncOp function, ValueRange operands) {
+  OpBuilder b(kernel);
+  auto call = func::CallOp::create(b, kernel.getLoc(), function, operands);
+  call->setAttr(kKernelLabel, b.getStringAttr(labelOf(kernel)));
+  call->setAttr(kKernelMACs, kernel.getMacsAttr());
+}
+
+struct LowerRowPipelines : tinytrain::impl::LowerRowPipelinesBase<LowerRowPipelines> {
+  using LowerRowPipelinesBase::LowerRowPipelinesBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    Names names(module);
+    SmallVector<KernelOp> pipelines;
+    module.walk([&](KernelOp kernel) {
+      if (RowPipeline::isPipeline(kernel))
+        pipelines.push_back(kernel);
+    });
+    for (KernelOp kernel : pipelines) {
+      auto function = lowerRowPipeline(module, kernel, names.unique(labelOf(kernel)));
+      callInstead(kernel, function, kernel->getOperands());
+      kernel.erase();
+    }
+  }
+};
 
 /// Kernels that stand for one function, and the function.
 struct Shared {
@@ -46,29 +95,14 @@ struct LowerKernels : tinytrain::impl::LowerKernelsBase<LowerKernels> {
       module.emitError() << "unknown target '" << target << "'";
       return signalPassFailure();
     }
-    names.clear();
-    names.insert(kBarrier);
-    module.walk([&](SymbolOpInterface symbol) { names.insert(symbol.getName()); });
-    SmallVector<KernelOp> pipelines, kernels;
-    module.walk([&](KernelOp kernel) {
-      if (RowPipeline::isPipeline(kernel))
-        pipelines.push_back(kernel);
-    });
+    Names names(module);
     if (threads < 1) {
       module.emitError() << "expects a number of threads above 0";
       return signalPassFailure();
     }
-    if (threads > 1)
-      takeThread(module);
-    for (KernelOp kernel : pipelines) {
-      if (threads > 1) {
-        kernel.emitOpError() << "runs row by row, which several threads cannot share";
-        return signalPassFailure();
-      }
-      auto function = lowerRowPipeline(module, kernel, uniqueName(labelOf(kernel)));
-      callInstead(kernel, function);
-      kernel.erase();
-    }
+    if (threads > 1 && failed(takeThread(module)))
+      return signalPassFailure();
+    SmallVector<KernelOp> kernels;
     module.walk([&](KernelOp kernel) { kernels.push_back(kernel); });
     SmallVector<Shared> known;
     for (KernelOp kernel : kernels) {
@@ -78,14 +112,18 @@ struct LowerKernels : tinytrain::impl::LowerKernelsBase<LowerKernels> {
       }
       func::FuncOp function = find(known, kernel);
       if (!function) {
-        FailureOr<func::FuncOp> created = create(module, kernel, *info);
+        FailureOr<func::FuncOp> created = create(module, kernel, names.unique(labelOf(kernel)), *info);
         if (failed(created))
           return signalPassFailure();
         function = *created;
         known.push_back({kernel, function});
         ++numFunctions;
       }
-      callInstead(kernel, function);
+      SmallVector<Value> operands(kernel->getOperands());
+      if (threads > 1)
+        operands.push_back(kernel->getParentOfType<func::FuncOp>().getArguments().back());
+      callInstead(kernel, function, operands);
+      ++numCalls;
     }
     for (KernelOp kernel : kernels)
       kernel.erase();
@@ -95,11 +133,16 @@ struct LowerKernels : tinytrain::impl::LowerKernelsBase<LowerKernels> {
 
 private:
   /// Each public function gets the number of the thread that runs it.
-  static void takeThread(ModuleOp module) {
+  static LogicalResult takeThread(ModuleOp module) {
     auto index = IndexType::get(module.getContext());
-    for (auto func : module.getOps<func::FuncOp>())
-      if (!func.isPrivate() && !func.isDeclaration())
-        (void)func.insertArgument(func.getNumArguments(), index, {}, func.getLoc());
+    for (auto func : module.getOps<func::FuncOp>()) {
+      if (func.isPrivate() || func.isDeclaration())
+        continue;
+      for (auto call : func.getOps<func::CallOp>())
+        return call.emitOpError() << "is run by one thread: several cannot share it";
+      (void)func.insertArgument(func.getNumArguments(), index, {}, func.getLoc());
+    }
+    return success();
   }
 
   /// Between kernels the threads wait for each other.
@@ -122,30 +165,12 @@ private:
     }
   }
 
-  void callInstead(KernelOp kernel, func::FuncOp function) {
-    OpBuilder b(kernel);
-    SmallVector<Value> operands(kernel->getOperands());
-    if (threads > 1)
-      operands.push_back(kernel->getParentOfType<func::FuncOp>().getArguments().back());
-    auto call = func::CallOp::create(b, kernel.getLoc(), function, operands);
-    call->setAttr(kKernelLabel, b.getStringAttr(labelOf(kernel)));
-    call->setAttr(kKernelMACs, kernel.getMacsAttr());
-    ++numCalls;
-  }
-
-  std::string uniqueName(StringRef label) {
-    std::string name = label.str();
-    for (unsigned i = 2; !names.insert(name).second; ++i)
-      name = (label + "_" + std::to_string(i)).str();
-    return name;
-  }
-
   static func::FuncOp find(ArrayRef<Shared> known, KernelOp kernel) {
     for (const Shared &entry : known) {
       KernelOp other = entry.kernel;
       if (other->getOperandTypes() == kernel->getOperandTypes() &&
           other.getInputs().size() == kernel.getInputs().size() &&
-          other->getAttr(kMustOverlap) == kernel->getAttr(kMustOverlap) &&
+          other->getAttr(kOrder) == kernel->getAttr(kOrder) &&
           other->getAttr(kPacked) == kernel->getAttr(kPacked) &&
           other->getAttr(kWidened) == kernel->getAttr(kWidened) &&
           OperationEquivalence::isRegionEquivalentTo(&other.getBody(), &kernel.getBody(),
@@ -155,14 +180,19 @@ private:
     return nullptr;
   }
 
-  static StringRef labelOf(KernelOp kernel) { return kernel.getLabel().value_or("kernel"); }
+  static Blocking::Order orderOf(KernelOp kernel) {
+    auto order = kernel->getAttrOfType<StringAttr>(kOrder);
+    return !order                ? Blocking::Order::Pixels
+           : order == "channels" ? Blocking::Order::Channels
+                                 : Blocking::Order::Rows;
+  }
 
-  FailureOr<func::FuncOp> create(ModuleOp module, KernelOp kernel, const TargetInfo &info) {
+  FailureOr<func::FuncOp> create(ModuleOp module, KernelOp kernel, StringRef name,
+                                 const TargetInfo &info) {
     FailureOr<KernelModel> model = KernelModel::get(kernel);
     if (failed(model))
       return failure();
     OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
-    std::string name = uniqueName(labelOf(kernel));
     SmallVector<Type> inputs(kernel->getOperandTypes());
     if (threads > 1)
       inputs.push_back(b.getIndexType());
@@ -174,7 +204,7 @@ private:
     b.setInsertionPointToStart(body);
     auto types = llvm::map_to_vector(kernel->getOperandTypes(),
                                      [](Type operand) { return cast<MemRefType>(operand); });
-    Blocking blocking = chooseBlocking(*model, info, kernel, types);
+    Blocking blocking = Blocking::choose(*model, info, orderOf(kernel));
     std::optional<Share> share;
     if (threads > 1)
       share = {body->getArguments().back(), int64_t(threads)};
@@ -192,25 +222,6 @@ private:
       function->setAttr(kOverlaps, b.getArrayAttr(overlaps));
     return function;
   }
-
-  /// The fastest order in which as much may overlap as has to.
-  static Blocking chooseBlocking(const KernelModel &model, const TargetInfo &info, KernelOp kernel,
-                                 ArrayRef<MemRefType> types) {
-    auto bytes = kernel->getAttrOfType<IntegerAttr>(kMustOverlap);
-    int64_t needed = bytes ? bytes.getInt() : 0;
-    for (Blocking::Order order : {Blocking::Order::Channels, Blocking::Order::Rows}) {
-      Blocking blocking = Blocking::choose(model, info, order);
-      int64_t found = 0;
-      if (needed && blocking.window)
-        for (const Overlap &overlap : findOverlaps(model, blocking, types))
-          found = std::max(found, overlap.mostBytes(types));
-      if (blocking.window && found >= needed)
-        return blocking;
-    }
-    return Blocking::choose(model, info);
-  }
-
-  llvm::StringSet<> names;
 };
 
 } // namespace

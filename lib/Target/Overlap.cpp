@@ -207,14 +207,6 @@ private:
 
 } // namespace
 
-int64_t Overlap::mostBytes(ArrayRef<MemRefType> operands) const {
-  int64_t inBytes = bytesOf(operands[input]), outBytes = bytesOf(operands[result]);
-  auto common = [&](int64_t distance) {
-    return std::min(inBytes, distance + outBytes) - std::max<int64_t>(0, distance);
-  };
-  return std::max(common(below), common(above));
-}
-
 SmallVector<Overlap> tinytrain::findOverlaps(const KernelModel &model, const Blocking &blocking,
                                              ArrayRef<MemRefType> operands) {
   return Analysis(model, blocking, operands).run();

@@ -13,9 +13,6 @@ namespace tinytrain {
 struct Overlap {
   unsigned input, result;
   int64_t below, above;
-
-  /// Bytes that both have in common where they overlap most.
-  int64_t mostBytes(llvm::ArrayRef<mlir::MemRefType> operands) const;
 };
 
 /// All pairs that may overlap more than not at all, given the kernel's operand types. An

@@ -45,16 +45,16 @@ struct Conflict {
 
 class Planner {
 public:
-  Planner(const PlanProblem &problem, unsigned rounds)
+  Planner(const PlanProblem &problem, unsigned rounds, int64_t enough)
       : problem(problem), rounds(rounds), conflicts(problem.buffers.size()),
-        bound(problem.lowerBound()) {
+        bound(std::max(problem.lowerBound(), enough)) {
     findConflicts();
   }
 
   Plan run() {
     for (const Order &order : generalOrders()) {
       consider({order, llvm::BitVector(problem.overlaps.size())});
-      if (isOptimal())
+      if (isGoodEnough())
         return best;
     }
     improve();
@@ -67,7 +67,7 @@ private:
   void improve();
   Plan place(const Choice &choice) const;
 
-  bool isOptimal() const { return best.bytes <= bound; }
+  bool isGoodEnough() const { return best.bytes <= bound; }
 
   /// Keeps the plan of `choice` if it is no worse than the best one.
   void consider(const Choice &choice) {
@@ -81,7 +81,7 @@ private:
   const PlanProblem &problem;
   unsigned rounds;
   SmallVector<SmallVector<Conflict>> conflicts;
-  int64_t bound;
+  int64_t bound; // no smaller plan is looked for
   Plan best;
   Choice bestChoice;
 };
@@ -165,7 +165,7 @@ void Planner::improve() {
   // Not a standard distribution: its values differ between libraries.
   std::mt19937 random(1);
   auto below = [&](size_t n) { return size_t(random() % n); };
-  for (unsigned round = 0; round < rounds && !isOptimal(); ++round) {
+  for (unsigned round = 0; round < rounds && !isGoodEnough(); ++round) {
     SmallVector<unsigned> top;
     for (unsigned b = 0; b < count; ++b)
       if (best.offsets[b] + problem.buffers[b].bytes == best.bytes)
@@ -207,6 +207,6 @@ int64_t PlanProblem::lowerBound() const {
   return bound;
 }
 
-Plan tinytrain::planBuffers(const PlanProblem &problem, unsigned rounds) {
-  return Planner(problem, rounds).run();
+Plan tinytrain::planBuffers(const PlanProblem &problem, unsigned rounds, int64_t enough) {
+  return Planner(problem, rounds, enough).run();
 }

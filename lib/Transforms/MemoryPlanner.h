@@ -38,8 +38,9 @@ struct Plan {
   int64_t bytes = 0;
 };
 
-/// The best plan found in at most `rounds` orders of placement; always the same one.
-Plan planBuffers(const PlanProblem &problem, unsigned rounds);
+/// The best plan found in at most `rounds` orders of placement, or the first one that needs at most
+/// `enough` bytes; always the same one.
+Plan planBuffers(const PlanProblem &problem, unsigned rounds, int64_t enough = 0);
 
 } // namespace tinytrain
 

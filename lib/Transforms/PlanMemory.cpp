@@ -2,8 +2,8 @@
 
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
+#include "lib/Transforms/ArenaProblem.h"
 #include "lib/Transforms/InPlace.h"
-#include "lib/Transforms/MemoryPlanner.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -12,8 +12,6 @@
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
-
-#include <set>
 
 using namespace mlir;
 using namespace tinytrain;
@@ -25,34 +23,15 @@ namespace tinytrain {
 
 namespace {
 
-/// A buffer of one function.
-struct Buffer {
-  memref::AllocOp alloc;
-  int64_t bytes;
-  /// Numbers of the calls that read or write it.
-  SmallVector<int64_t> uses;
-  int64_t offset = 0;
-};
-
-/// The calls and buffers of one function.
-struct FunctionPlan {
-  func::FuncOp func;
-  SmallVector<Operation *> calls;
-  SmallVector<Buffer> buffers;
-  PlanProblem problem;
-};
-
 struct PlanMemory : tinytrain::impl::PlanMemoryBase<PlanMemory> {
   using PlanMemoryBase::PlanMemoryBase;
 
   void runOnOperation() override;
 
 private:
-  LogicalResult collect(FunctionPlan &plan);
-  void collectOverlaps(FunctionPlan &plan);
-  void record(const FunctionPlan &plan);
-  void replaceBuffers(const FunctionPlan &plan, memref::GlobalOp arena);
-  LogicalResult bindParameters(ArrayRef<FunctionPlan> plans);
+  void record(const ArenaProblem &plan);
+  void replaceBuffers(const ArenaProblem &plan, memref::GlobalOp arena);
+  LogicalResult bindParameters(ArrayRef<ArenaProblem> plans);
   memref::GlobalOp createGlobal(StringRef name, MemRefType type, bool constant, StringRef param);
   MemRefType byteType(int64_t size) {
     return MemRefType::get({size}, IntegerType::get(&getContext(), 8));
@@ -69,18 +48,6 @@ private:
 
 } // namespace
 
-/// True for an op at a function's top level that reads or writes memory, mostly a kernel's call.
-static bool isCall(Operation &op) {
-  return !isa<memref::AllocOp>(op) && op.getNumRegions() == 0 && op.getNumResults() == 0 &&
-         !op.hasTrait<OpTrait::IsTerminator>() && !isBufferView(&op) &&
-         llvm::any_of(op.getOperandTypes(), llvm::IsaPred<MemRefType>);
-}
-
-static func::FuncOp calleeOf(Operation *call) {
-  auto op = dyn_cast<func::CallOp>(call);
-  return op ? SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr()) : nullptr;
-}
-
 /// True if the called kernel stores to `operand`.
 static bool writes(Operation *call, Value operand) {
   func::FuncOp callee = calleeOf(call);
@@ -93,79 +60,6 @@ static bool writes(Operation *call, Value operand) {
              return effects && effects.getEffectOnValue<MemoryEffects::Write>(use.get());
            });
   });
-}
-
-/// Finds all buffers and the calls that use them, through views.
-LogicalResult PlanMemory::collect(FunctionPlan &plan) {
-  DenseMap<Operation *, int64_t> number;
-  for (Operation &op : plan.func.front())
-    if (isCall(op)) {
-      number[&op] = plan.calls.size();
-      plan.calls.push_back(&op);
-    }
-  WalkResult result = plan.func.walk([&](memref::AllocOp alloc) {
-    if (alloc->getParentOp() != plan.func || !alloc.getType().hasStaticShape()) {
-      alloc.emitOpError() << "cannot be placed: buffers must be static and at the function's top "
-                             "level";
-      return WalkResult::interrupt();
-    }
-    std::set<int64_t> uses;
-    SmallVector<Value> views = {alloc.getResult()};
-    while (!views.empty()) {
-      Value view = views.pop_back_val();
-      for (Operation *user : view.getUsers()) {
-        if (isBufferView(user)) {
-          views.push_back(user->getResult(0));
-          continue;
-        }
-        auto it = number.find(user);
-        if (it == number.end()) {
-          alloc.emitOpError() << "cannot be placed: '" << user->getName()
-                              << "' uses it, where only calls at the function's top level may";
-          return WalkResult::interrupt();
-        }
-        uses.insert(it->second);
-      }
-    }
-    if (uses.empty())
-      return WalkResult::advance();
-    Buffer buffer{alloc, bytesOf(alloc.getType()), SmallVector<int64_t>(uses.begin(), uses.end())};
-    if (alloc->hasAttr(kInput))
-      plan.problem.first = plan.buffers.size();
-    plan.problem.buffers.push_back({buffer.bytes, buffer.uses.front(), buffer.uses.back()});
-    plan.buffers.push_back(std::move(buffer));
-    return WalkResult::advance();
-  });
-  return failure(result.wasInterrupted());
-}
-
-/// What the called kernels say of results that appear and operands that die at a call.
-void PlanMemory::collectOverlaps(FunctionPlan &plan) {
-  DenseMap<Value, unsigned> number;
-  for (auto [i, buffer] : llvm::enumerate(plan.buffers))
-    number[buffer.alloc.getResult()] = i;
-  for (auto [i, call] : llvm::enumerate(plan.calls)) {
-    func::FuncOp callee = calleeOf(call);
-    auto overlaps = callee ? callee->getAttrOfType<ArrayAttr>(kOverlaps) : nullptr;
-    if (!overlaps)
-      continue;
-    auto bufferAt = [&](int64_t operand) -> std::optional<unsigned> {
-      Value source = bufferBehind(call->getOperand(operand));
-      auto it = number.find(source);
-      // As two operands it would be read in two ways.
-      if (it == number.end() || llvm::count_if(call->getOperands(), [&](Value other) {
-                                  return bufferBehind(other) == source;
-                                }) != 1)
-        return std::nullopt;
-      return it->second;
-    };
-    for (auto overlap : overlaps.getAsRange<DenseI64ArrayAttr>()) {
-      std::optional<unsigned> input = bufferAt(overlap[0]), result = bufferAt(overlap[1]);
-      if (input && result && plan.buffers[*input].uses.back() == int64_t(i) &&
-          plan.buffers[*result].uses.front() == int64_t(i))
-        plan.problem.overlaps.push_back({*input, *result, overlap[2], overlap[3]});
-    }
-  }
 }
 
 static std::string textOf(Location loc) {
@@ -189,7 +83,7 @@ static SmallVector<Attribute> functionsOf(Operation *op) {
 }
 
 /// Says what each call is, and where each buffer lies, for reports.
-void PlanMemory::record(const FunctionPlan &plan) {
+void PlanMemory::record(const ArenaProblem &plan) {
   OpBuilder b(&getContext());
   func::FuncOp func = plan.func;
   auto name = b.getStringAttr(func.getSymName());
@@ -221,7 +115,7 @@ void PlanMemory::record(const FunctionPlan &plan) {
         b.getNamedAttr("writes", b.getArrayAttr(updated)),
     }));
   }
-  for (const Buffer &buffer : plan.buffers) {
+  for (const ArenaProblem::Buffer &buffer : plan.buffers) {
     memref::AllocOp alloc = buffer.alloc;
     bufferRecords.push_back(b.getDictionaryAttr({
         b.getNamedAttr("bytes", b.getI64IntegerAttr(buffer.bytes)),
@@ -237,9 +131,9 @@ void PlanMemory::record(const FunctionPlan &plan) {
   }
 }
 
-void PlanMemory::replaceBuffers(const FunctionPlan &plan, memref::GlobalOp arena) {
+void PlanMemory::replaceBuffers(const ArenaProblem &plan, memref::GlobalOp arena) {
   OpBuilder b(&getContext());
-  for (const Buffer &buffer : plan.buffers) {
+  for (const ArenaProblem::Buffer &buffer : plan.buffers) {
     memref::AllocOp alloc = buffer.alloc;
     b.setInsertionPoint(alloc);
     alloc.replaceAllUsesWith(viewOf(b, alloc.getLoc(), arena, buffer.offset, alloc.getType()));
@@ -263,7 +157,7 @@ memref::GlobalOp PlanMemory::createGlobal(StringRef name, MemRefType type, bool 
 }
 
 /// Replaces parameters, optimizer state and the learning rate by globals.
-LogicalResult PlanMemory::bindParameters(ArrayRef<FunctionPlan> plans) {
+LogicalResult PlanMemory::bindParameters(ArrayRef<ArenaProblem> plans) {
   struct Parameter {
     MemRefType type;
     bool isMutable = false;
@@ -271,7 +165,7 @@ LogicalResult PlanMemory::bindParameters(ArrayRef<FunctionPlan> plans) {
     SmallVector<BlockArgument> uses;
   };
   llvm::MapVector<StringRef, Parameter> parameters;
-  for (func::FuncOp func : llvm::map_range(plans, [](const FunctionPlan &p) { return p.func; }))
+  for (func::FuncOp func : llvm::map_range(plans, [](const ArenaProblem &p) { return p.func; }))
     for (BlockArgument arg : func.getArguments()) {
       unsigned i = arg.getArgNumber();
       StringAttr name = func.getArgAttrOfType<StringAttr>(i, kParam);
@@ -342,7 +236,7 @@ LogicalResult PlanMemory::bindParameters(ArrayRef<FunctionPlan> plans) {
       arg.replaceAllUsesWith(value);
     }
   }
-  for (func::FuncOp func : llvm::map_range(plans, [](const FunctionPlan &p) { return p.func; })) {
+  for (func::FuncOp func : llvm::map_range(plans, [](const ArenaProblem &p) { return p.func; })) {
     llvm::BitVector erased(func.getNumArguments());
     for (unsigned i = 0; i < func.getNumArguments(); ++i)
       if (func.getArgAttr(i, kParam) || func.getArgAttr(i, kState) ||
@@ -363,17 +257,20 @@ void PlanMemory::runOnOperation() {
                        << alignment.getValue();
     return signalPassFailure();
   }
-  std::vector<FunctionPlan> plans;
+  std::vector<ArenaProblem> plans;
   for (auto func : module.getOps<func::FuncOp>())
-    if (!func.isPrivate() && !func.isDeclaration())
-      plans.push_back({func});
+    if (!func.isPrivate() && !func.isDeclaration()) {
+      FailureOr<ArenaProblem> plan = ArenaProblem::get(func);
+      if (failed(plan))
+        return signalPassFailure();
+      plans.push_back(std::move(*plan));
+    }
 
   int64_t size = 0;
-  for (FunctionPlan &plan : plans) {
-    if (failed(collect(plan)))
-      return signalPassFailure();
-    if (overlap)
-      collectOverlaps(plan);
+  for (ArenaProblem &plan : plans) {
+    for (auto [i, call] : llvm::enumerate(plan.calls))
+      if (overlap)
+        llvm::append_range(plan.problem.overlaps, plan.overlapsAt(i, recordedOverlaps(call)));
     plan.problem.alignment = alignment;
     Plan placed = planBuffers(plan.problem, rounds);
     for (auto [buffer, offset] : llvm::zip(plan.buffers, placed.offsets))
@@ -383,7 +280,7 @@ void PlanMemory::runOnOperation() {
     size = std::max(size, placed.bytes);
     numBuffers += plan.buffers.size();
     for (const PlanProblem::Overlap &overlap : plan.problem.overlaps) {
-      const Buffer &in = plan.buffers[overlap.input], &out = plan.buffers[overlap.result];
+      const ArenaProblem::Buffer &in = plan.buffers[overlap.input], &out = plan.buffers[overlap.result];
       overlapBytes += std::max<int64_t>(0, std::min(in.offset + in.bytes, out.offset + out.bytes) -
                                                std::max(in.offset, out.offset));
     }
@@ -392,7 +289,7 @@ void PlanMemory::runOnOperation() {
   arenaBytes = size;
   if (size) {
     memref::GlobalOp arena = createGlobal("arena", byteType(size), /*constant=*/false, "");
-    for (const FunctionPlan &plan : plans)
+    for (const ArenaProblem &plan : plans)
       replaceBuffers(plan, arena);
   }
   if (failed(bindParameters(plans)))
