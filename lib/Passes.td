@@ -483,12 +483,13 @@ def ExpandMath : Pass<"tinytrain-expand-math", "::mlir::ModuleOp"> {
   ];
 }
 
-def SelectSaturation : Pass<"tinytrain-select-saturation"> {
-  let summary = "Moves constants into clamps that the DSP extension does in one instruction";
+def SelectInstructions : Pass<"tinytrain-select-instructions"> {
+  let summary = "Writes clamps and tests of bits as the instructions of Cortex-M cores do them";
   let description = [{
     The end of a requantization clamps the bits of a float and then subtracts the float's bits
-    of zero. The other way round, with a sum that saturates, these are QADD and SSAT. On targets
-    without the DSP extension the pass changes nothing.
+    of zero. The other way round, with a sum that saturates, these are QADD and SSAT. A float that is
+    chosen by one bit of a mask becomes TST and VSEL. On targets without the DSP extension the pass
+    changes nothing.
 
     ```mlir
     // before: six instructions

@@ -174,7 +174,7 @@ void buildCodegen(OpPassManager &pm, const CodegenOptions &options) {
   pm.addPass(createPlanMemory(plan));
   pm.addPass(createExpandMath({options.target}));
   append(pm, "canonicalize,cse");
-  pm.addPass(createSelectSaturation({options.target}));
+  pm.addPass(createSelectInstructions({options.target}));
 }
 
 /// Everything -> the LLVM dialect.

@@ -1,6 +1,6 @@
-// RUN: tinytrain-opt %s --tinytrain-select-saturation=target=cortex-m7 | FileCheck %s
-// RUN: tinytrain-opt %s --tinytrain-select-saturation=target=cortex-a72 | FileCheck %s --check-prefix=SAME
-// RUN: not tinytrain-opt %s --tinytrain-select-saturation=target=z80 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+// RUN: tinytrain-opt %s --tinytrain-select-instructions=target=cortex-m7 | FileCheck %s
+// RUN: tinytrain-opt %s --tinytrain-select-instructions=target=cortex-a72 | FileCheck %s --check-prefix=SAME
+// RUN: not tinytrain-opt %s --tinytrain-select-instructions=target=z80 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
 // UNKNOWN: error: unknown target 'z80'
 
