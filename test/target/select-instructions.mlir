@@ -57,3 +57,47 @@ func.func @narrow(%bits: i32) -> i8 {
   %3 = arith.trunci %2 : i32 to i8
   return %3 : i8
 }
+
+// A float that a bit of a mask chooses: of a row that starts at a multiple of eight, the sixth one.
+// CHECK-LABEL: func.func @masked
+// CHECK-SAME: ([[MASK:%.*]]: i8, [[ROW:%.*]]: index, [[X:%.*]]: f32)
+// CHECK: [[WIDE:%.*]] = arith.extui [[MASK]] : i8 to i32
+// CHECK: [[OPAQUE:%.*]] = llvm.inline_asm
+// CHECK-SAME: [[WIDE]]
+// CHECK: [[BIT:%.*]] = arith.constant 2097184 : i32
+// CHECK: [[AND:%.*]] = arith.andi [[OPAQUE]], [[BIT]]
+// CHECK: [[TEST:%.*]] = arith.cmpi ne, [[AND]]
+// CHECK: arith.select [[TEST]], [[X]]
+// SAME-LABEL: func.func @masked
+// SAME-NOT: inline_asm
+func.func @masked(%mask: i8, %row: index, %x: f32) -> f32 {
+  %zero = arith.constant 0.0 : f32
+  %none = arith.constant 0 : i8
+  %one = arith.constant 1 : i8
+  %c5 = arith.constant 5 : index
+  %c7 = arith.constant 7 : index
+  %c32 = arith.constant 32 : index
+  %0 = arith.muli %row, %c32 : index
+  %1 = arith.addi %0, %c5 : index
+  %2 = arith.andi %1, %c7 : index
+  %3 = arith.index_cast %2 : index to i8
+  %4 = arith.shrui %mask, %3 : i8
+  %5 = arith.andi %4, %one : i8
+  %6 = arith.cmpi ne, %5, %none : i8
+  %7 = arith.select %6, %x, %zero : f32
+  return %7 : f32
+}
+
+// Which bit it is depends on the row: nothing to choose ahead.
+// CHECK-LABEL: func.func @unknown_bit
+// CHECK-NOT: inline_asm
+func.func @unknown_bit(%mask: i8, %row: i8, %x: f32) -> f32 {
+  %zero = arith.constant 0.0 : f32
+  %none = arith.constant 0 : i8
+  %one = arith.constant 1 : i8
+  %4 = arith.shrui %mask, %row : i8
+  %5 = arith.andi %4, %one : i8
+  %6 = arith.cmpi ne, %5, %none : i8
+  %7 = arith.select %6, %x, %zero : f32
+  return %7 : f32
+}
