@@ -354,7 +354,8 @@ def PackFrozenWeights : Pass<"tinytrain-pack-frozen-weights", "::mlir::ModuleOp"
 
     With the DSP extension, weights of layers with many pixels get `tinytrain.widened = run`
     instead, and twice the room: the bytes of each run, which is the last dimension or the
-    last two, lie as halfwords in the order 0, 2, 1, 3, so that a kernel need not widen them.
+    last two, lie as halfwords in the order 0, 2, 1, 3, so that a kernel need not widen them. Behind
+    a run of 4n + 1 bytes stands the last one of the next run, so that two can be multiplied at once.
   }];
   let options = [
     Option<"target", "target", "std::string", "\"host\"", "name of the target">,

@@ -68,8 +68,10 @@ SmallVector<unsigned> findPhases(const KernelModel &model) {
 
 class Chooser {
 public:
-  Chooser(const KernelModel &model, const TargetInfo &target, Blocking::Order order = Blocking::Order::Pixels)
-      : model(model), target(target), order(order), phases(findPhases(model)), dims(model.extents.size()) {
+  Chooser(const KernelModel &model, const TargetInfo &target,
+          Blocking::Order order = Blocking::Order::Pixels)
+      : model(model), target(target), order(order), phases(findPhases(model)),
+        dims(model.extents.size()) {
     for (const auto &input : model.inputs)
       if (input)
         reads.push_back(&*input);
@@ -216,9 +218,10 @@ private:
   /// See `Blocking::window`: f32 on a core without vectors, one channel of both factors for each
   /// result, and not too much code.
   std::optional<Blocking::Window> findWindow() const {
-    if (order == Blocking::Order::Pixels || !target.isMicrocontroller || !target.hasFPU || target.vectorBits || !model.isSum ||
-        !isWorthUnrolling() || model.join || reads.size() != 2 || model.reductions.size() != 2 ||
-        !model.startValues[0] || !isa<FloatType>(model.startValues[0].getType()))
+    if (order == Blocking::Order::Pixels || !target.isMicrocontroller || !target.hasFPU ||
+        target.vectorBits || !model.isSum || !isWorthUnrolling() || model.join ||
+        reads.size() != 2 || model.reductions.size() != 2 || !model.startValues[0] ||
+        !isa<FloatType>(model.startValues[0].getType()))
       return std::nullopt;
     const Access &x = *reads[0], &w = *reads[1];
     if (&x != &*model.inputs[0] || &w != &*model.inputs[1])
@@ -591,8 +594,7 @@ private:
 
 } // namespace
 
-Blocking Blocking::choose(const KernelModel &model, const TargetInfo &target,
-                          Order order) {
+Blocking Blocking::choose(const KernelModel &model, const TargetInfo &target, Order order) {
   return Chooser(model, target, order).choose();
 }
 

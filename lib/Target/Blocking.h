@@ -47,9 +47,9 @@ struct Blocking {
   /// own instructions count, and kernels with enough terms to be worth the code.
   bool unrollsWindows = false;
   int64_t termsPerTurn = 1;
-  /// Where a few terms of a small image are code without loops (WindowEmitter.cpp): for each row and
-  /// channel, the columns of a tile and all phases together. The loop nest then runs over `rowDims`
-  /// and these.
+  /// Where a few terms of a small image are code without loops (WindowEmitter.cpp): for each row
+  /// and channel, the columns of a tile and all phases together. The loop nest then runs over
+  /// `rowDims` and these.
   struct Window {
     unsigned channels, rows, columns;
   };

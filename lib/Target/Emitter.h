@@ -99,10 +99,11 @@ private:
   void emitWindowTile(llvm::ArrayRef<llvm::SmallVector<int64_t>> points);
   Interval interiorRows();
   void holdWeights();
-  std::optional<bool> holds(const Guard &guard, llvm::ArrayRef<int64_t> offsets) const;
-  std::optional<bool> isTerm(llvm::ArrayRef<int64_t> offsets) const;
+  bool holds(const Guard &guard, llvm::ArrayRef<int64_t> offsets) const;
+  bool isTerm(llvm::ArrayRef<int64_t> offsets) const;
   Values emitNeighbours(Interval range, llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                         Values accumulators);
+  Values emitTailPair(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   Values emitEveryOtherLane(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   /// What both factors of packed products are at a time: four terms of a sum, one of the lanes of
   /// a tile, a single term; or the terms of a vector, or of half of one.
@@ -222,6 +223,8 @@ private:
   llvm::SmallVector<mlir::Value> ivs;
   llvm::SmallVector<Interval> ranges;
   llvm::SmallVector<int64_t> tile;
+  /// The runs of neighbours that are emitted without a loop, one after the other.
+  std::optional<Interval> unrolledRuns;
   /// True while values are vectors along `blocking.vectorDim`.
   bool vectorMode = false;
   /// True while the loops stand behind the place where joined operands meet.

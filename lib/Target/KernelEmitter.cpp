@@ -523,10 +523,15 @@ SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
   }
   if (!guarded && (range.high - range.low == step || isUnrolled(i))) {
     AffineExpr oldPosition = position[d];
+    bool isAroundRuns = blocking.joinedDim && i + 3 == model.reductions.size();
+    if (isAroundRuns)
+      unrolledRuns = range;
     for (int64_t v = range.low; v < range.high; v += step) {
       position[d] = b.getAffineConstantExpr(v);
       accumulators = emitReduction(i + 1, points, std::move(accumulators));
     }
+    if (isAroundRuns)
+      unrolledRuns.reset();
     position[d] = oldPosition;
     return accumulators;
   }
@@ -564,7 +569,7 @@ SmallVector<Value> Emitter::emitTerm(ArrayRef<int64_t> point, ValueRange accumul
   for (auto [i, arg, access] : llvm::enumerate(root.getRegionInputArgs(), model.inputs))
     if (access)
       map.map(arg, anchor && (i == 0 || weights.empty()) ? loadAnchored(i, point)
-                                                        : load(*access, point));
+                                                         : load(*access, point));
   for (auto [arg, accumulator] : llvm::zip(root.getRegionOutputArgs(), accumulators))
     if (accumulator)
       map.map(arg, accumulator);

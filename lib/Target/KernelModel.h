@@ -95,7 +95,8 @@ struct KernelModel {
 
   /// Of a second input whose bytes lie as halfwords already: how many of the last dimensions are
   /// one run of neighbours. In a run each four bytes b0 to b3 are the halfwords b0, b2, b1, b3, as
-  /// SXTB16 leaves them in two registers. The operand's last dimension has room for them:
+  /// SXTB16 leaves them in two registers. A last byte that is left alone has that of the next run
+  /// beside it. The operand's last dimension has room for them:
   /// `widenedSize`.
   std::optional<int64_t> widenedRun;
   static int64_t widenedSize(int64_t size) { return 2 * llvm::alignTo(size, 4); }

@@ -112,7 +112,8 @@ struct LowerKernels : tinytrain::impl::LowerKernelsBase<LowerKernels> {
       }
       func::FuncOp function = find(known, kernel);
       if (!function) {
-        FailureOr<func::FuncOp> created = create(module, kernel, names.unique(labelOf(kernel)), *info);
+        FailureOr<func::FuncOp> created =
+            create(module, kernel, names.unique(labelOf(kernel)), *info);
         if (failed(created))
           return signalPassFailure();
         function = *created;

@@ -214,6 +214,38 @@ SmallVector<Value> Emitter::emitPackedTerms(ArrayRef<SmallVector<int64_t>> point
   return accumulators;
 }
 
+/// The last terms of a run and of the next one.
+SmallVector<Value> Emitter::emitTailPair(ArrayRef<SmallVector<int64_t>> points,
+                                         Values accumulators) {
+  int64_t zeroPoint = (*model.zeroPoints)[0];
+  std::map<const void *, Value> pairs;
+  auto loadPair = [&](ArrayRef<int64_t> point) {
+    SmallVector<int64_t> next(point);
+    ++next[model.reductions[model.reductions.size() - 3]];
+    Value first = loadPacked(0, distanceTo(0, point), b.getI8Type());
+    Value &pair = pairs[first.getAsOpaquePointer()];
+    if (pair)
+      return pair;
+    Value second = loadPacked(0, distanceTo(0, next), b.getI8Type());
+    first = arith::ExtSIOp::create(b, loc, b.getI32Type(), first);
+    second = arith::ExtSIOp::create(b, loc, b.getI32Type(), second);
+    first = arith::AndIOp::create(b, loc, first, int32(b, loc, 0xffff));
+    second = arith::ShLIOp::create(b, loc, second, int32(b, loc, 16));
+    pair = arith::OrIOp::create(b, loc, first, second);
+    if (zeroPoint) {
+      uint32_t half = uint16_t(zeroPoint);
+      pair = intrinsic(b, loc, "ssub16", {pair, int32(b, loc, int32_t(half << 16 | half))});
+    }
+    return pair;
+  };
+  for (auto [point, accumulator] : llvm::zip_equal(points, accumulators)) {
+    Value w = loadPacked(1, distanceTo(1, point), b.getI32Type(), kBytesPerWord);
+    accumulator = intrinsic(b, loc, "smlad", {loadPair(point), w, accumulator});
+  }
+  anchored.clear();
+  return accumulators;
+}
+
 /// VMLADAV on sixteen bytes, or on eight that are widened as they are loaded.
 SmallVector<Value> Emitter::emitVectorTerms(ArrayRef<SmallVector<int64_t>> points,
                                             Values accumulators, Unit unit) {
@@ -323,6 +355,17 @@ SmallVector<Value> Emitter::emitNeighbours(Interval range, ArrayRef<SmallVector<
   if (hasVectorProducts() && size - done >= kBytesPerVector / 2) {
     accumulators = emitPackedTerms(shifted(done), std::move(accumulators), Unit::HalfVector);
     done += kBytesPerVector / 2;
+  }
+  // What is left of two runs is multiplied at once: the weights of both stand together.
+  if (unrolledRuns && model.widenedRun && size - done == 1 &&
+      size == model.extents[d] * model.extents[*blocking.joinedDim]) {
+    unsigned around = model.reductions[model.reductions.size() - 3];
+    int64_t run = cast<AffineConstantExpr>(position[around]).getValue();
+    bool isSecond = (run - unrolledRuns->low) % 2 != 0;
+    if (!isSecond && run + 1 < unrolledRuns->high)
+      accumulators = emitTailPair(shifted(done), std::move(accumulators));
+    if (isSecond || run + 1 < unrolledRuns->high)
+      ++done;
   }
   for (; done < size; ++done)
     accumulators = emitPackedTerms(shifted(done), std::move(accumulators), Unit::Byte);

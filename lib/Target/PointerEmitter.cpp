@@ -63,8 +63,7 @@ Emitter::Anchor::Input Emitter::anchorOf(const Access &access, unsigned i) {
   auto type = cast<MemRefType>(buffer.getType());
   entry.element = type.getElementType();
   entry.offset = offsetIn(i, type, access.index);
-  AffineExpr start = offsetIn(i, type, index).replaceDims(anchor->position) *
-                     sizeOf(entry.element);
+  AffineExpr start = offsetIn(i, type, index).replaceDims(anchor->position) * sizeOf(entry.element);
   Value address =
       arith::AddIOp::create(b, loc, memref::ExtractAlignedPointerAsIndexOp::create(b, loc, buffer),
                             expand(simplifyAffineExpr(start, dims, 0)));
@@ -114,8 +113,8 @@ AffineExpr Emitter::distanceTo(const Anchor::Input &entry, ArrayRef<int64_t> off
   return simplifyAffineExpr(at(offset, offsets) - offset.replaceDims(anchor->position), dims, 0);
 }
 
-/// A pointer at a distance from the anchor of an operand, in elements. Where code is written for each
-/// place, the pointers that are needed to reach it are kept.
+/// A pointer at a distance from the anchor of an operand, in elements. Where code is written for
+/// each place, the pointers that are needed to reach it are kept.
 Value Emitter::pointerTo(Anchor::Input &input, AffineExpr distance) {
   std::optional<Linear> linear = Linear::get(distance, dims);
   int64_t elements = linear ? linear->constant : 0;

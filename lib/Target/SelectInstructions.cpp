@@ -101,9 +101,9 @@ std::optional<std::pair<Value, int64_t>> testedBit(Value condition) {
   return std::make_pair(shift.getLhs(), *amount);
 }
 
-/// Lets TST and VSEL choose between floats by a bit. LLVM would shift the bit to the sign and leave no
-/// condition that VSEL takes. What it takes for two bits of a word is left as it is; the upper one
-/// is never set.
+/// Lets TST and VSEL choose between floats by a bit. LLVM would shift the bit to the sign and leave
+/// no condition that VSEL takes. What it takes for two bits of a word is left as it is; the upper
+/// one is never set.
 void testBits(Operation *root) {
   DenseMap<Value, Value> words;
   root->walk([&](arith::SelectOp select) {

@@ -3,9 +3,9 @@
 // For f32 on cores without vectors: depthwise convolutions and their input gradients, where a
 // result has few terms and a loop's own instructions, weights that are converted again and again
 // and conditions on the padding would cost more than the terms. The weights of a channel are loaded
-// first, then each row of results is computed in tiles of neighbours that have code of their own: which
-// terms lie in the padding is known. An input gradient with a stride has all its phases in one tile,
-// as they read the same gradients. Rows away from the border share one loop.
+// first, then each row of results is computed in tiles of neighbours that have code of their own:
+// which terms lie in the padding is known. An input gradient with a stride has all its phases in
+// one tile, as they read the same gradients. Rows away from the border share one loop.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,41 +14,25 @@
 using namespace mlir;
 using namespace tinytrain;
 
-/// True if `guard` holds at `offsets`, whatever the values in the current ranges; none if it depends
-/// on them.
-std::optional<bool> Emitter::holds(const Guard &guard, ArrayRef<int64_t> offsets) const {
+/// True if `guard` holds at `offsets` in the row at hand.
+bool Emitter::holds(const Guard &guard, ArrayRef<int64_t> offsets) const {
   Linear e = *Linear::get(at(guard.expr, offsets), dims);
-  int64_t low = e.constant, high = e.constant;
-  for (unsigned d = 0; d < dims; ++d) {
-    int64_t c = e.coefficients[d], first = ranges[d].low, last = ranges[d].high - 1;
-    low += std::min(c * first, c * last);
-    high += std::max(c * first, c * last);
-  }
-  if (low >= 0 && high < guard.size)
-    return true;
-  if (high < 0 || low >= guard.size)
-    return false;
-  return std::nullopt;
+  unsigned row = blocking.window->rows;
+  int64_t value = e.constant + e.coefficients[row] * ranges[row].low;
+  return value >= 0 && value < guard.size;
 }
 
-/// True if a term at `offsets` counts: it lies in no padding; none if that depends on the position.
-std::optional<bool> Emitter::isTerm(ArrayRef<int64_t> offsets) const {
-  std::optional<bool> result = true;
-  for (const auto &input : llvm::reverse(model.inputs)) // weights first: their conditions are known
-    for (const Guard &guard : input ? ArrayRef(input->guards) : ArrayRef<Guard>()) {
-      std::optional<bool> one = holds(guard, offsets);
-      if (one == false)
-        return false;
-      if (!one)
-        result = std::nullopt;
-    }
-  return result;
+/// True if a term at `offsets` counts: it lies in no padding.
+bool Emitter::isTerm(ArrayRef<int64_t> offsets) const {
+  return llvm::all_of(model.inputs, [&](const std::optional<Access> &input) {
+    return !input ||
+           llvm::all_of(input->guards, [&](const Guard &guard) { return holds(guard, offsets); });
+  });
 }
 
 /// All values of some dimensions, added to a place.
-static SmallVector<SmallVector<int64_t>> product(SmallVector<int64_t> place,
-                                                 ArrayRef<unsigned> dimensions,
-                                                 ArrayRef<Interval> ranges) {
+static SmallVector<SmallVector<int64_t>>
+product(SmallVector<int64_t> place, ArrayRef<unsigned> dimensions, ArrayRef<Interval> ranges) {
   SmallVector<SmallVector<int64_t>> result = {place};
   for (unsigned d : dimensions) {
     SmallVector<SmallVector<int64_t>> next;
@@ -95,7 +79,7 @@ void Emitter::emitWindowRows(function_ref<void()> body) {
   unsigned d = blocking.window->rows;
   Interval inside = interiorRows();
   auto rows = [&](Interval range) {
-    ranges[d] = range;
+    ranges[d] = {range.low, range.low + 1}; // stands for all of them
     emitLoop(d, range.low, range.high, 1, body);
     ranges[d] = {0, model.extents[d]};
   };
@@ -116,16 +100,16 @@ Interval Emitter::interiorRows() {
   AffineExpr oldPosition = position[window.columns];
   position[window.columns] = b.getAffineConstantExpr(0);
   unsigned d = window.rows;
-  auto terms = [&](Interval range) {
-    ranges[d] = range;
+  auto terms = [&](int64_t row) {
+    ranges[d] = {row, row + 1};
     return llvm::map_to_vector(places, [&](const auto &place) { return isTerm(place); });
   };
   // A middle row is as good as any.
   Interval result{model.extents[d] / 2, model.extents[d] / 2 + 1};
-  auto middle = terms(result);
-  while (result.low > 0 && terms({result.low - 1, result.low}) == middle)
+  auto middle = terms(result.low);
+  while (result.low > 0 && terms(result.low - 1) == middle)
     --result.low;
-  while (result.high < model.extents[d] && terms({result.high, result.high + 1}) == middle)
+  while (result.high < model.extents[d] && terms(result.high) == middle)
     ++result.high;
   ranges[d] = {0, model.extents[d]};
   position[window.columns] = oldPosition;
@@ -138,7 +122,7 @@ void Emitter::holdWeights() {
   llvm::append_range(known, model.reductions);
   const Access &access = *model.inputs[1];
   for (const auto &place : product(SmallVector<int64_t>(dims, 0), known, ranges))
-    if (llvm::all_of(access.guards, [&](const Guard &g) { return holds(g, place) == true; })) {
+    if (llvm::all_of(access.guards, [&](const Guard &g) { return holds(g, place); })) {
       auto [buffer, index] = placeOf(access, place);
       weights[keyOf(buffer, index)] = load(access, place);
     }
@@ -179,9 +163,7 @@ void Emitter::emitWindowTile(ArrayRef<SmallVector<int64_t>> points) {
         SmallVector<int64_t> place(point);
         for (unsigned d : model.reductions)
           place[d] = d == last ? v : outer[d];
-        std::optional<bool> counts = isTerm(place);
-        assert(counts && "a row's terms are known");
-        if (*counts)
+        if (isTerm(place))
           sum = emitTerm(place, sum).front();
       }
   for (Value &sum : sums)

@@ -30,8 +30,8 @@ struct ArenaProblem {
   /// A buffer that cannot be placed is an error.
   static mlir::FailureOr<ArenaProblem> get(mlir::func::FuncOp func);
 
-  /// Of what a kernel says of its operands, what holds at call number `call`: results that appear and
-  /// operands that die there.
+  /// Of what a kernel says of its operands, what holds at call number `call`: results that appear
+  /// and operands that die there.
   llvm::SmallVector<PlanProblem::Overlap> overlapsAt(int64_t call,
                                                      llvm::ArrayRef<Overlap> overlaps) const;
 };

@@ -280,7 +280,8 @@ void PlanMemory::runOnOperation() {
     size = std::max(size, placed.bytes);
     numBuffers += plan.buffers.size();
     for (const PlanProblem::Overlap &overlap : plan.problem.overlaps) {
-      const ArenaProblem::Buffer &in = plan.buffers[overlap.input], &out = plan.buffers[overlap.result];
+      const ArenaProblem::Buffer &in = plan.buffers[overlap.input],
+                                 &out = plan.buffers[overlap.result];
       overlapBytes += std::max<int64_t>(0, std::min(in.offset + in.bytes, out.offset + out.bytes) -
                                                std::max(in.offset, out.offset));
     }

@@ -409,6 +409,8 @@ def _widened(weight: Array, run: int) -> Array:
     runs = weight.reshape(-1, math.prod(weight.shape[-run:]))
     padded = np.zeros((len(runs), last * math.prod(weight.shape[-run:-1])), np.int16)
     padded[:, : runs.shape[1]] = runs
+    if runs.shape[1] % 4 == 1:
+        padded[:-1, runs.shape[1] + 1] = runs[1:, -1]
     return np.ascontiguousarray(padded.reshape(len(runs), -1, 4)[..., [0, 2, 1, 3]])
 
 
