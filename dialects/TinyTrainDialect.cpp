@@ -160,12 +160,19 @@ LogicalResult TinyTrainDialect::verifyRegionResultAttribute(Operation *op, unsig
 LogicalResult TinyTrainDialect::verifyOperationAttribute(Operation *op, NamedAttribute attr) {
   // What the passes record for reports stands on modules, functions and calls.
   StringRef name = attr.getName();
+  if (name == kOrder) {
+    auto order = dyn_cast<StringAttr>(attr.getValue());
+    if (order && (order == "rows" || order == "channels"))
+      return success();
+    return op->emitOpError() << "'" << name << "' must be \"rows\" or \"channels\", got "
+                             << attr.getValue();
+  }
   if (llvm::is_contained({StringRef("tinytrain.arena_bytes"), StringRef("tinytrain.parameters"),
                           StringRef("tinytrain.buffers"), StringRef("tinytrain.ops"),
                           StringRef("tinytrain.global"), StringRef("tinytrain.kernel"),
                           StringRef(kOverlaps), StringRef(kKernelLabel), StringRef(kKernelMACs),
                           StringRef(kExact), StringRef(kInput), StringRef(kPacked),
-                          StringRef(kOrder), StringRef(kWidened)},
+                          StringRef(kWidened)},
                          name))
     return success();
   return op->emitOpError() << "has an unknown attribute '" << name << "'";

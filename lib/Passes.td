@@ -451,7 +451,7 @@ def PlanMemory : Pass<"tinytrain-plan-memory", "::mlir::ModuleOp"> {
 
     Buffers are placed one after the other at the lowest free offset, in many orders: by
     size, by time, and variations of the best, until the arena is as small as the largest
-    sum of live buffers or the orders run out.
+    sum of live buffers or the orders run out. An overlap that is in the way stays unused.
 
     Updated parameters and optimizer state share one global, frozen
     parameters have one each. Inputs, labels and outputs stay arguments.

@@ -205,7 +205,8 @@ private:
     b.setInsertionPointToStart(body);
     auto types = llvm::map_to_vector(kernel->getOperandTypes(),
                                      [](Type operand) { return cast<MemRefType>(operand); });
-    Blocking blocking = Blocking::choose(*model, info, orderOf(kernel));
+    Blocking::Order order = threads > 1 ? Blocking::Order::Pixels : orderOf(kernel);
+    Blocking blocking = Blocking::choose(*model, info, order);
     std::optional<Share> share;
     if (threads > 1)
       share = {body->getArguments().back(), int64_t(threads)};

@@ -46,11 +46,17 @@ product(SmallVector<int64_t> place, ArrayRef<unsigned> dimensions, ArrayRef<Inte
   return result;
 }
 
+/// The dimensions that the terms of a result run over.
+static SmallVector<unsigned> termDims(const KernelModel &model, const Blocking &blocking) {
+  SmallVector<unsigned> result(blocking.phases);
+  llvm::append_range(result, model.reductions);
+  return result;
+}
+
 void Emitter::emitWindows() {
   // What code is written for value by value stands at zero, and its values are offsets.
-  for (ArrayRef<unsigned> known : {ArrayRef(blocking.phases), ArrayRef(model.reductions)})
-    for (unsigned d : known)
-      position[d] = b.getAffineConstantExpr(0);
+  for (unsigned d : termDims(model, blocking))
+    position[d] = b.getAffineConstantExpr(0);
   emitWindowImages(0);
 }
 
@@ -93,8 +99,7 @@ void Emitter::emitWindowRows(function_ref<void()> body) {
 /// The rows that meet no padding above or below: all terms are the same ones.
 Interval Emitter::interiorRows() {
   const Blocking::Window &window = *blocking.window;
-  SmallVector<unsigned> known(blocking.phases);
-  llvm::append_range(known, model.reductions);
+  SmallVector<unsigned> known = termDims(model, blocking);
   known.push_back(window.columns);
   auto places = product(SmallVector<int64_t>(dims, 0), known, ranges);
   AffineExpr oldPosition = position[window.columns];
@@ -118,10 +123,9 @@ Interval Emitter::interiorRows() {
 
 /// Loads the weights of the channel at hand, each once.
 void Emitter::holdWeights() {
-  SmallVector<unsigned> known(blocking.phases);
-  llvm::append_range(known, model.reductions);
   const Access &access = *model.inputs[1];
-  for (const auto &place : product(SmallVector<int64_t>(dims, 0), known, ranges))
+  for (const auto &place :
+       product(SmallVector<int64_t>(dims, 0), termDims(model, blocking), ranges))
     if (llvm::all_of(access.guards, [&](const Guard &g) { return holds(g, place); })) {
       auto [buffer, index] = placeOf(access, place);
       weights[keyOf(buffer, index)] = load(access, place);

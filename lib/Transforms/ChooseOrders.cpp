@@ -2,7 +2,6 @@
 
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
-#include "lib/Target/RowPipeline.h"
 #include "lib/Transforms/ArenaProblem.h"
 
 #include <vector>
@@ -22,6 +21,7 @@ using Order = Blocking::Order;
 /// A kernel that may run in another order than pixel by pixel.
 struct Candidate {
   KernelOp kernel;
+  uint64_t macs;
   int64_t call;
   /// The other orders, the fastest one first, with what may overlap then.
   SmallVector<std::pair<Order, SmallVector<PlanProblem::Overlap>>> others;
@@ -68,9 +68,8 @@ struct ChooseOrders : tinytrain::impl::ChooseOrdersBase<ChooseOrders> {
       arenaBytes = std::max(arenaBytes, planBuffers(function.problem(), rounds).bytes);
     for (Function &function : functions) {
       // What computes most chooses first.
-      llvm::stable_sort(function.candidates, [](Candidate a, Candidate b) {
-        return a.kernel.getMacs() > b.kernel.getMacs();
-      });
+      llvm::stable_sort(function.candidates,
+                        [](const Candidate &a, const Candidate &b) { return a.macs > b.macs; });
       for (Candidate &candidate : function.candidates)
         choose(function, candidate, arenaBytes);
     }
@@ -103,7 +102,7 @@ private:
         return found;
       };
       result.overlaps.back() = overlapsOf(Blocking::choose(*model, info));
-      Candidate candidate{kernel, int64_t(i), {}};
+      Candidate candidate{kernel, kernel.getMacs(), int64_t(i), {}};
       for (Order order : {Order::Channels, Order::Rows})
         if (Blocking blocking = Blocking::choose(*model, info, order); blocking.window)
           candidate.others.push_back({order, overlapsOf(blocking)});

@@ -751,3 +751,10 @@ func.func @result_attribute(%g: tensor<8xf32>) -> (tensor<8xf32> {tinytrain.labe
 func.func @operation_attribute(%g: tensor<8xf32>) -> tensor<8xf32> attributes {tinytrain.arena = 4} {
   return %g : tensor<8xf32>
 }
+
+// -----
+
+// expected-error@+1 {{op 'tinytrain.order' must be "rows" or "channels", got "columns"}}
+func.func @order() attributes {tinytrain.order = "columns"} {
+  return
+}
