@@ -6,6 +6,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -132,6 +134,120 @@ void testBits(Operation *root) {
   });
 }
 
+/// An integer that is scaled and rounded: the bits of `float(value) * scale + magic`.
+struct Scaled {
+  arith::BitcastOp bits;
+  math::FmaOp sum;
+  Value value;
+
+  static std::optional<Scaled> get(Operation *op) {
+    auto bits = dyn_cast<arith::BitcastOp>(op);
+    auto sum = bits ? bits.getIn().getDefiningOp<math::FmaOp>() : nullptr;
+    auto real = sum ? sum.getA().getDefiningOp<arith::SIToFPOp>() : nullptr;
+    if (!real || !bits.getType().isInteger(32) || !sum.getType().isF32() ||
+        !real.getIn().getType().isInteger(32) || !sum->hasOneUse() ||
+        !matchPattern(sum.getC(), m_Constant()))
+      return std::nullopt;
+    return Scaled{bits, sum, real.getIn()};
+  }
+};
+
+/// Computes some of them at once: VMOV moves two integers to or from neighbouring registers of floats,
+/// which LLVM does not know to use.
+void scaleAtOnce(ArrayRef<Scaled> group) {
+  unsigned n = group.size();
+  Scaled back = group.back();
+  Operation *last = back.bits;
+  Location loc = last->getLoc();
+  OpBuilder b(last);
+  std::string text, constraints;
+  llvm::raw_string_ostream asmText(text), list(constraints);
+  SmallVector<Value> operands, scales;
+  for (unsigned i = 0; i < n; ++i) {
+    list << "=r,";
+    Scaled scaled = group[i];
+    operands.push_back(scaled.value);
+    scales.push_back(scaled.sum.getB());
+  }
+  for (unsigned i = 0; i < n; ++i)
+    list << i << ",";
+  for (unsigned i = 0; i <= n; ++i)
+    list << "t,";
+  for (unsigned i = 0; i < 2 * n; ++i)
+    list << (i ? "," : "") << "~{s" << i << "}";
+  for (unsigned i = 0; i < n; i += 2)
+    asmText << "vmov s" << i << ", s" << i + 1 << ", $" << n + i << ", $" << n + i + 1 << "\n";
+  for (unsigned i = 0; i < n; ++i)
+    asmText << "vcvt.f32.s32 s" << i << ", s" << i << "\n";
+  for (unsigned i = 0; i < n; ++i)
+    asmText << "vmov.f32 s" << n + i << ", $" << 3 * n << "\n";
+  for (unsigned i = 0; i < n; ++i)
+    asmText << "vfma.f32 s" << n + i << ", s" << i << ", $" << 2 * n + i << "\n";
+  for (unsigned i = 0; i < n; i += 2)
+    asmText << "vmov $" << i << ", $" << i + 1 << ", s" << n + i << ", s" << n + i + 1 << "\n";
+  llvm::append_range(operands, scales);
+  Scaled first = group.front();
+  operands.push_back(first.sum.getC());
+  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(),
+                                               SmallVector<Type>(n, b.getI32Type()));
+  Value all = LLVM::InlineAsmOp::create(b, loc, type, operands, text, constraints,
+                                        /*has_side_effects=*/false, /*is_align_stack=*/false,
+                                        LLVM::TailCallKind::None, LLVM::AsmDialectAttr(),
+                                        ArrayAttr())
+                  .getResult(0);
+  SmallVector<Value> results;
+  for (unsigned i = 0; i < n; ++i)
+    results.push_back(LLVM::ExtractValueOp::create(b, loc, all, i));
+  // What was computed from the first ones ahead of the last one follows.
+  DenseSet<Operation *> later;
+  for (Scaled scaled : group.drop_back())
+    later.insert(scaled.bits);
+  SmallVector<Operation *> moved;
+  for (Operation *op = first.bits->getNextNode(); op != last; op = op->getNextNode())
+    if (llvm::any_of(op->getOperands(),
+                     [&](Value v) { return later.contains(v.getDefiningOp()); })) {
+      later.insert(op);
+      moved.push_back(op);
+    }
+  Operation *after = last;
+  for (Operation *op : moved) {
+    op->moveAfter(after);
+    after = op;
+  }
+  for (unsigned i = 0; i < n; ++i) {
+    Scaled scaled = group[i];
+    scaled.bits.replaceAllUsesWith(results[i]);
+    scaled.bits.erase();
+  }
+}
+
+/// Groups of four or two with nothing between them that has effects but loads.
+void scaleInGroups(Block &block) {
+  SmallVector<Scaled> waiting;
+  auto flush = [&] {
+    ArrayRef<Scaled> rest(waiting);
+    for (unsigned size : {4, 2})
+      while (rest.size() >= size) {
+        scaleAtOnce(rest.take_front(size));
+        rest = rest.drop_front(size);
+      }
+    waiting.clear();
+  };
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    std::optional<Scaled> scaled = Scaled::get(&op);
+    if (!scaled) {
+      if (op.getNumRegions() || (!isPure(&op) && !isa<memref::LoadOp, LLVM::LoadOp>(op)))
+        flush();
+      continue;
+    }
+    if (!waiting.empty() && waiting.front().sum.getC() != scaled->sum.getC())
+      flush();
+    waiting.push_back(*scaled);
+    if (waiting.size() == 4)
+      flush();
+  }
+}
+
 struct SelectInstructions : tinytrain::impl::SelectInstructionsBase<SelectInstructions> {
   using SelectInstructionsBase::SelectInstructionsBase;
 
@@ -148,6 +264,9 @@ struct SelectInstructions : tinytrain::impl::SelectInstructionsBase<SelectInstru
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
     testBits(getOperation());
+    SmallVector<Block *> blocks;
+    getOperation()->walk([&](Block *block) { blocks.push_back(block); });
+    llvm::for_each(blocks, [](Block *block) { scaleInGroups(*block); });
   }
 };
 
