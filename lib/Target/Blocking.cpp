@@ -274,9 +274,12 @@ private:
         std::min(model.extents[window.columns], std::max<int64_t>(1, kColumns / width));
   }
 
-  /// True where so many terms are computed that code without loops is worth its flash.
+  /// True where so many terms are computed that code without loops is worth its flash, or where it
+  /// takes hardly more: a few bits or a small window of one operand.
   bool isWorthUnrolling() const {
-    constexpr int64_t kTerms = 10000;
+    constexpr int64_t kTerms = 10000, kFew = 8;
+    if (reads.size() == 1 && reductionTrip <= kFew)
+      return true;
     int64_t terms = 1;
     for (int64_t extent : model.extents)
       terms *= extent;

@@ -152,8 +152,8 @@ struct Scaled {
   }
 };
 
-/// Computes some of them at once: VMOV moves two integers to or from neighbouring registers of floats,
-/// which LLVM does not know to use.
+/// Computes some of them at once: VMOV moves two integers to or from neighbouring registers of
+/// floats, which LLVM does not know to use.
 void scaleAtOnce(ArrayRef<Scaled> group) {
   unsigned n = group.size();
   Scaled back = group.back();
@@ -188,13 +188,13 @@ void scaleAtOnce(ArrayRef<Scaled> group) {
   llvm::append_range(operands, scales);
   Scaled first = group.front();
   operands.push_back(first.sum.getC());
-  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(),
-                                               SmallVector<Type>(n, b.getI32Type()));
-  Value all = LLVM::InlineAsmOp::create(b, loc, type, operands, text, constraints,
-                                        /*has_side_effects=*/false, /*is_align_stack=*/false,
-                                        LLVM::TailCallKind::None, LLVM::AsmDialectAttr(),
-                                        ArrayAttr())
-                  .getResult(0);
+  auto type =
+      LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(n, b.getI32Type()));
+  Value all =
+      LLVM::InlineAsmOp::create(b, loc, type, operands, text, constraints,
+                                /*has_side_effects=*/false, /*is_align_stack=*/false,
+                                LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+          .getResult(0);
   SmallVector<Value> results;
   for (unsigned i = 0; i < n; ++i)
     results.push_back(LLVM::ExtractValueOp::create(b, loc, all, i));
@@ -246,6 +246,7 @@ void scaleInGroups(Block &block) {
     if (waiting.size() == 4)
       flush();
   }
+  flush();
 }
 
 struct SelectInstructions : tinytrain::impl::SelectInstructionsBase<SelectInstructions> {

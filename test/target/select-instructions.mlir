@@ -101,3 +101,44 @@ func.func @unknown_bit(%mask: i8, %row: i8, %x: f32) -> f32 {
   %7 = arith.select %6, %x, %zero : f32
   return %7 : f32
 }
+
+// Two integers that are scaled move to neighbouring registers at once. What is computed from the first
+// one stands behind.
+// CHECK-LABEL: func.func @scaled
+// CHECK-SAME: ([[X:%.*]]: i32, [[Y:%.*]]: i32, [[A:%.*]]: f32, [[B:%.*]]: f32)
+// CHECK: [[MAGIC:%.*]] = arith.constant 0x4B400000 : f32
+// CHECK: [[BOTH:%.*]] = llvm.inline_asm "vmov s0, s1, $2, $3\0Avcvt.f32.s32 s0, s0\0Avcvt.f32.s32 s1, s1\0Avmov.f32 s2, $6\0Avmov.f32 s3, $6\0Avfma.f32 s2, s0, $4\0Avfma.f32 s3, s1, $5\0Avmov $0, $1, s2, s3\0A", "=r,=r,0,1,t,t,t,~{s0},~{s1},~{s2},~{s3}" [[X]], [[Y]], [[A]], [[B]], [[MAGIC]]
+// CHECK-DAG: [[FIRST:%.*]] = llvm.extractvalue [[BOTH]][0]
+// CHECK-DAG: [[SECOND:%.*]] = llvm.extractvalue [[BOTH]][1]
+// CHECK: [[SUM:%.*]] = arith.addi [[FIRST]]
+// CHECK: return [[SUM]], [[SECOND]]
+// SAME-LABEL: func.func @scaled
+// SAME-NOT: inline_asm
+func.func @scaled(%x: i32, %y: i32, %a: f32, %b: f32) -> (i32, i32) {
+  %magic = arith.constant 0x4B400000 : f32
+  %one = arith.constant 1 : i32
+  %0 = arith.sitofp %x : i32 to f32
+  %1 = math.fma %0, %a, %magic : f32
+  %2 = arith.bitcast %1 : f32 to i32
+  %3 = arith.addi %2, %one : i32
+  %4 = arith.sitofp %y : i32 to f32
+  %5 = math.fma %4, %b, %magic : f32
+  %6 = arith.bitcast %5 : f32 to i32
+  return %3, %6 : i32, i32
+}
+
+// What a store lies between stays apart.
+// CHECK-LABEL: func.func @apart
+// CHECK-NOT: inline_asm
+// CHECK: return
+func.func @apart(%x: i32, %y: i32, %a: f32, %m: memref<i32>) -> i32 {
+  %magic = arith.constant 0x4B400000 : f32
+  %0 = arith.sitofp %x : i32 to f32
+  %1 = math.fma %0, %a, %magic : f32
+  %2 = arith.bitcast %1 : f32 to i32
+  memref.store %2, %m[] : memref<i32>
+  %4 = arith.sitofp %y : i32 to f32
+  %5 = math.fma %4, %a, %magic : f32
+  %6 = arith.bitcast %5 : f32 to i32
+  return %6 : i32
+}
