@@ -152,6 +152,12 @@ struct Scaled {
   }
 };
 
+/// True if an operand was computed by one of `ops`.
+bool dependsOn(Operation *op, const DenseSet<Operation *> &ops) {
+  return llvm::any_of(op->getOperands(),
+                      [&](Value value) { return ops.contains(value.getDefiningOp()); });
+}
+
 /// Computes some of them at once: VMOV moves two integers to or from neighbouring registers of
 /// floats, which LLVM does not know to use.
 void scaleAtOnce(ArrayRef<Scaled> group) {
@@ -204,8 +210,7 @@ void scaleAtOnce(ArrayRef<Scaled> group) {
     later.insert(scaled.bits);
   SmallVector<Operation *> moved;
   for (Operation *op = first.bits->getNextNode(); op != last; op = op->getNextNode())
-    if (llvm::any_of(op->getOperands(),
-                     [&](Value v) { return later.contains(v.getDefiningOp()); })) {
+    if (dependsOn(op, later)) {
       later.insert(op);
       moved.push_back(op);
     }
@@ -221,9 +226,11 @@ void scaleAtOnce(ArrayRef<Scaled> group) {
   }
 }
 
-/// Groups of four or two with nothing between them that has effects but loads.
+/// Groups of four or two of which none depends on another, with nothing between them that has
+/// effects but loads.
 void scaleInGroups(Block &block) {
   SmallVector<Scaled> waiting;
+  DenseSet<Operation *> dependent; // on those that wait
   auto flush = [&] {
     ArrayRef<Scaled> rest(waiting);
     for (unsigned size : {4, 2})
@@ -232,17 +239,22 @@ void scaleInGroups(Block &block) {
         rest = rest.drop_front(size);
       }
     waiting.clear();
+    dependent.clear();
   };
   for (Operation &op : llvm::make_early_inc_range(block)) {
+    bool depends = dependsOn(&op, dependent);
+    if (depends)
+      dependent.insert(&op);
     std::optional<Scaled> scaled = Scaled::get(&op);
     if (!scaled) {
       if (op.getNumRegions() || (!isPure(&op) && !isa<memref::LoadOp, LLVM::LoadOp>(op)))
         flush();
       continue;
     }
-    if (!waiting.empty() && waiting.front().sum.getC() != scaled->sum.getC())
+    if (depends || (!waiting.empty() && waiting.front().sum.getC() != scaled->sum.getC()))
       flush();
     waiting.push_back(*scaled);
+    dependent.insert(&op);
     if (waiting.size() == 4)
       flush();
   }

@@ -142,3 +142,19 @@ func.func @apart(%x: i32, %y: i32, %a: f32, %m: memref<i32>) -> i32 {
   %6 = arith.bitcast %5 : f32 to i32
   return %6 : i32
 }
+
+// One that is computed from another cannot move with it.
+// CHECK-LABEL: func.func @chain
+// CHECK-NOT: inline_asm
+// CHECK: return
+func.func @chain(%x: i32, %a: f32) -> i32 {
+  %magic = arith.constant 0x4B400000 : f32
+  %0 = arith.sitofp %x : i32 to f32
+  %1 = math.fma %0, %a, %magic : f32
+  %2 = arith.bitcast %1 : f32 to i32
+  %3 = arith.subi %2, %x : i32
+  %4 = arith.sitofp %3 : i32 to f32
+  %5 = math.fma %4, %a, %magic : f32
+  %6 = arith.bitcast %5 : f32 to i32
+  return %6 : i32
+}
