@@ -63,6 +63,13 @@ struct ChooseOrders : tinytrain::impl::ChooseOrdersBase<ChooseOrders> {
     }
     if (!hasCandidates)
       return;
+    if (!overlap) {
+      // Nothing overlaps in any order: all may take the fastest one.
+      for (Function &function : functions)
+        for (Candidate &candidate : function.candidates)
+          take(candidate.kernel, candidate.others.front().first);
+      return;
+    }
     int64_t arenaBytes = 0;
     for (const Function &function : functions)
       arenaBytes = std::max(arenaBytes, planBuffers(function.problem(), rounds).bytes);
@@ -121,12 +128,15 @@ private:
       if (problem.lowerBound() > arenaBytes ||
           planBuffers(problem, rounds, arenaBytes).bytes > arenaBytes)
         continue;
-      candidate.kernel->setAttr(
-          kOrder, StringAttr::get(&getContext(), order == Order::Rows ? "rows" : "channels"));
-      ++numKernels;
-      return;
+      return take(candidate.kernel, order);
     }
     function.overlaps[candidate.call] = saved;
+  }
+
+  void take(KernelOp kernel, Order order) {
+    kernel->setAttr(kOrder,
+                    StringAttr::get(&getContext(), order == Order::Rows ? "rows" : "channels"));
+    ++numKernels;
   }
 };
 
