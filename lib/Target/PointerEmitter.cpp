@@ -7,20 +7,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Target/Emitter.h"
+#include "lib/Target/InlineAssembly.h"
 
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
 using namespace mlir;
 using namespace tinytrain;
-
-/// The same pointer, of which LLVM knows nothing.
-static Value opaque(OpBuilder &b, Location loc, Value pointer) {
-  return LLVM::InlineAsmOp::create(b, loc, pointer.getType(), pointer, "", "=r,0",
-                                   /*has_side_effects=*/false, /*is_align_stack=*/false,
-                                   LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
-      .getResult(0);
-}
 
 /// The distance of an element from the start of input `i`; of one that is widened, in bytes, as if
 /// the halfwords were in order.
@@ -129,14 +121,16 @@ Value Emitter::pointerTo(Anchor::Input &input, AffineExpr distance) {
   auto advance = [&](LLVM::GEPArg by) {
     pointer = LLVM::GEPOp::create(b, loc, pointer.getType(), input.element, pointer, by);
   };
-  if (blocking.window && elements - start > reachOf(input.element) / sizeOf(input.element)) {
+  bool isConstant = distance == b.getAffineConstantExpr(0);
+  if (blocking.window && isConstant &&
+      elements - start > reachOf(input.element) / sizeOf(input.element)) {
     advance(int32_t(elements - start));
     pointer = opaque(b, loc, pointer);
     input.pointers.push_back({elements, pointer});
     llvm::sort(input.pointers, llvm::less_first());
     return pointer;
   }
-  if (distance != b.getAffineConstantExpr(0))
+  if (!isConstant)
     advance(arith::IndexCastOp::create(b, loc, b.getI32Type(), expand(distance)).getResult());
   if (elements != start)
     advance(int32_t(elements - start));

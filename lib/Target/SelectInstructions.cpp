@@ -1,11 +1,11 @@
 //===- SelectInstructions.cpp - What a few instructions of a core do -------------===//
 
 #include "lib/Passes.h"
+#include "lib/Target/InlineAssembly.h"
 #include "lib/Target/TargetInfo.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/Matchers.h"
@@ -120,10 +120,7 @@ void testBits(Operation *root) {
     if (!wide) {
       b.setInsertionPointAfterValue(byte);
       wide = arith::ExtUIOp::create(b, loc, word, byte);
-      wide = LLVM::InlineAsmOp::create(b, loc, word, wide, "", "=r,0", /*has_side_effects=*/false,
-                                       /*is_align_stack=*/false, LLVM::TailCallKind::None,
-                                       LLVM::AsmDialectAttr(), ArrayAttr())
-                 .getResult(0);
+      wide = opaque(b, loc, wide);
       b.setInsertionPoint(select);
     }
     Value bits = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0x00010001 << number));
@@ -196,11 +193,7 @@ void scaleAtOnce(ArrayRef<Scaled> group) {
   operands.push_back(first.sum.getC());
   auto type =
       LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(n, b.getI32Type()));
-  Value all =
-      LLVM::InlineAsmOp::create(b, loc, type, operands, text, constraints,
-                                /*has_side_effects=*/false, /*is_align_stack=*/false,
-                                LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
-          .getResult(0);
+  Value all = assembly(b, loc, type, operands, text, constraints);
   SmallVector<Value> results;
   for (unsigned i = 0; i < n; ++i)
     results.push_back(LLVM::ExtractValueOp::create(b, loc, all, i));
@@ -275,7 +268,7 @@ struct SelectInstructions : tinytrain::impl::SelectInstructionsBase<SelectInstru
     RewritePatternSet patterns(&getContext());
     patterns.add<AddBeforeClamp>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
     testBits(getOperation());
     SmallVector<Block *> blocks;
     getOperation()->walk([&](Block *block) { blocks.push_back(block); });

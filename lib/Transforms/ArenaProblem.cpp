@@ -85,8 +85,10 @@ SmallVector<PlanProblem::Overlap> ArenaProblem::overlapsAt(int64_t call,
   Operation *op = calls[call];
   auto bufferAt = [&](unsigned operand) -> std::optional<unsigned> {
     Value source = bufferBehind(op->getOperand(operand));
-    const Buffer *it =
-        llvm::find_if(buffers, [&](Buffer b) { return Value(b.alloc.getResult()) == source; });
+    const Buffer *it = llvm::find_if(buffers, [&](const Buffer &buffer) {
+      memref::AllocOp alloc = buffer.alloc;
+      return alloc.getResult() == source;
+    });
     // As two operands it would be read in two ways.
     if (it == buffers.end() || llvm::count_if(op->getOperands(), [&](Value other) {
                                  return bufferBehind(other) == source;

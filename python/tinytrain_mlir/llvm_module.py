@@ -69,18 +69,21 @@ def finish_module(
     if own_input:
         _append(module, _input_function(name, arena_bytes))
     if threads > 1:
-        trains = any(str(op.attributes["sym_name"]) == '"step"' for op in module.body.operations)
-        _append(module, thread_functions(name, threads, trains=trains))
+        _append(module, thread_functions(name, threads, has_step="step" in _symbols(module)))
     lines = [ir.StringAttr.get(line) for text in assembly for line in text]
     module.operation.attributes["llvm.module_asm"] = ir.ArrayAttr.get(lines)
+
+
+def _symbols(module: ir.Module) -> set[str]:
+    return {ir.StringAttr(op.attributes["sym_name"]).value for op in module.body.operations}
 
 
 def _append(module: ir.Module, text: str) -> None:
     """Adds the ops of `text`; what it only declares is there already."""
     parsed = ir.Module.parse(text, module.context)
-    known = {str(op.attributes["sym_name"]) for op in module.body.operations}
+    known = _symbols(module)
     for op in parsed.body.operations:
-        if str(op.attributes["sym_name"]) not in known:
+        if ir.StringAttr(op.attributes["sym_name"]).value not in known:
             module.body.append(op.operation.clone())
 
 

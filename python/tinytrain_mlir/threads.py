@@ -15,17 +15,17 @@ _SEMAPHORE_BYTES = 32
 _SPINS = 1000
 
 
-def thread_functions(name: str, threads: int, *, trains: bool) -> str:
+def thread_functions(name: str, threads: int, *, has_step: bool) -> str:
     """MLIR text: `barrier`, and `<name>_start`, `<name>_stop`, `<name>_infer`, `<name>_step`.
 
     The module has the functions `infer` and `step`, which take the number of a thread last.
-    `trains`: there is a `step`.
+    `has_step`: there is a `step`.
 
     Between calls the workers wait for their semaphores. A call stores which function it is and its
     arguments, wakes them, and is thread 0 itself.
     """
     workers = threads - 1
-    jobs = [("infer", 2)] + ([("step", 3)] if trains else [])
+    jobs = [("infer", 2)] + ([("step", 3)] if has_step else [])
     return "\n".join(
         [
             _declarations(workers),
