@@ -2,6 +2,8 @@
 
 #include "lib/Target/Blocking.h"
 
+#include "lib/Target/AccessAnalysis.h"
+
 #include <functional>
 #include <numeric>
 
@@ -11,60 +13,6 @@ using namespace tinytrain;
 namespace {
 
 constexpr int64_t kBytesPerWord = 4;
-
-/// How an access moves along a dimension.
-struct Dependence {
-  bool any = false;        // depends on the dimension
-  bool contiguous = false; // neighbours are neighbours in memory
-};
-
-Dependence dependenceOf(const Access &access, unsigned dim, unsigned dims) {
-  Dependence result;
-  for (auto [i, expr] : llvm::enumerate(access.index)) {
-    std::optional<Linear> linear = Linear::get(expr, dims);
-    int64_t coefficient = linear ? linear->coefficients[dim] : (expr.isFunctionOfDim(dim) ? 2 : 0);
-    if (!coefficient)
-      continue;
-    result.contiguous = !result.any && coefficient == 1 && i + 1 == access.index.size();
-    result.any = true;
-  }
-  return result;
-}
-
-bool isGuarded(const Access &access, unsigned dim) {
-  return llvm::any_of(access.guards, [=](const Guard &g) { return g.expr.isFunctionOfDim(dim); });
-}
-
-/// Dimensions under a division have to be constants: code is emitted per value. Where nothing is
-/// reduced, the quotients only address what is read, and are computed.
-SmallVector<unsigned> findPhases(const KernelModel &model) {
-  unsigned dims = model.extents.size();
-  llvm::SmallDenseSet<unsigned> found;
-  auto visit = [&](AffineExpr expr) {
-    expr.walk([&](AffineExpr e) {
-      if (e.getKind() != AffineExprKind::Mod && e.getKind() != AffineExprKind::FloorDiv)
-        return;
-      for (unsigned d = 0; d < dims; ++d)
-        if (e.isFunctionOfDim(d))
-          found.insert(d);
-    });
-  };
-  auto visitAccess = [&](const Access &access) {
-    llvm::for_each(access.index, visit);
-    for (const Guard &guard : access.guards)
-      visit(guard.expr);
-  };
-  if (model.reductions.empty())
-    return {};
-  for (const auto &input : model.inputs)
-    if (input)
-      visitAccess(*input);
-  for (const auto &store : model.stores)
-    visitAccess(store.access);
-  SmallVector<unsigned> phases(found.begin(), found.end());
-  llvm::sort(phases);
-  return phases;
-}
 
 class Chooser {
 public:
@@ -211,8 +159,7 @@ private:
   /// appear from the first row to the last and may overlap what has been read. A condition on what
   /// is stored needs the phase first.
   bool runsBeforePhases(unsigned d) const {
-    return !phases.empty() && d < phases.front() &&
-           llvm::none_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); });
+    return !phases.empty() && d < phases.front() && !isAnyStoreGuarded(model, d);
   }
 
   /// See `Blocking::window`: f32 on a core without vectors, one channel of both factors for each
@@ -239,7 +186,7 @@ private:
       return std::nullopt;
     for (unsigned d : loops)
       if ((d != c && dependenceOf(w, d, dims).any) || isGuarded(w, d) ||
-          llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); }) ||
+          isAnyStoreGuarded(model, d) ||
           (d != window.rows && d != window.columns && isGuarded(x, d)))
         return std::nullopt;
     constexpr int64_t kTerms = 2000;
@@ -297,9 +244,8 @@ private:
       int64_t lanes = 1;
       while (lanes * 2 <= maxLanes && divides(lanes * 2, d))
         lanes *= 2;
-      if (lanes == 1 || lanes * 32 < target.minVectorBits ||
-          llvm::any_of(reads, [&](const Access *a) { return isGuarded(*a, d); }) ||
-          llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); }))
+      if (lanes == 1 || lanes * 32 < target.minVectorBits || isAnyInputGuarded(model, d) ||
+          isAnyStoreGuarded(model, d))
         continue;
       double cost = 1.0;
       for (const Access *access : reads) {
@@ -540,8 +486,7 @@ private:
   }
 
   bool mayHaveBorder(unsigned d) const {
-    return llvm::any_of(reads, [&](const Access *a) { return isGuarded(*a, d); }) ||
-           llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); });
+    return isAnyInputGuarded(model, d) || isAnyStoreGuarded(model, d);
   }
 
   /// True if a loop further in meets padding too.

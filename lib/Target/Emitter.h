@@ -20,7 +20,8 @@ struct Interval {
 /// Emits the loop nest of one kernel: `KernelEmitter.cpp` the loops, `ElementEmitter.cpp` what is
 /// loaded, computed and stored at one place, `PackedProducts.cpp` sums of products of packed int8,
 /// `GroupProducts.cpp` those of groups in vectors,
-/// `PointerEmitter.cpp` pointers that move along, `WindowEmitter.cpp` windows without loops.
+/// `PointerEmitter.cpp` pointers that move along, `WindowEmitter.cpp` windows without loops,
+/// `ThreadEmitter.cpp` what each thread's share is.
 class Emitter {
 public:
   Emitter(mlir::OpBuilder &b, mlir::Location loc, const KernelModel &model,

@@ -10,6 +10,7 @@
 
 #include "lib/Target/KernelEmitter.h"
 
+#include "lib/Target/AccessAnalysis.h"
 #include "lib/Target/Emitter.h"
 
 #include "mlir/Dialect/Affine/Utils.h"
@@ -138,46 +139,6 @@ SmallVector<Value> Emitter::emitCarriedLoop(unsigned d, Value low, Value high, i
   return llvm::to_vector_of<Value>(loop.getResults());
 }
 
-//===----------------------------------------------------------------------===//
-// Threads
-//===----------------------------------------------------------------------===//
-
-/// The dimension whose tiles the threads share most evenly, the outermost one of several: without
-/// padding, so that all of it is one loop over whole tiles. None if some thread would have nothing
-/// to do.
-std::optional<unsigned> Emitter::findSharedDim() const {
-  auto isGuarded = [&](const Access &access, unsigned d) {
-    return llvm::any_of(access.guards, [d](const Guard &g) { return g.expr.isFunctionOfDim(d); });
-  };
-  std::optional<unsigned> best;
-  double bestShare = 1; // of the results, the largest one
-  for (unsigned d : llvm::concat<const unsigned>(blocking.rowDims, blocking.loopDims)) {
-    int64_t extent = model.extents[d], step = blocking.tile[d];
-    if (extent % step || extent / step < share->threads || (model.join && model.join->dim == d) ||
-        llvm::any_of(
-            model.inputs, [&](auto &input) { return input && isGuarded(*input, d); }) ||
-        llvm::any_of(model.stores, [&](auto &s) { return isGuarded(s.access, d); }))
-      continue;
-    double most = llvm::divideCeil(extent / step, share->threads);
-    if (most * step / extent < bestShare) {
-      bestShare = most * step / extent;
-      best = d;
-    }
-  }
-  return best;
-}
-
-/// The steps of a loop that are the thread's own.
-std::pair<Value, Value> Emitter::shareOf(int64_t low, int64_t high, int64_t step) {
-  int64_t size = llvm::divideCeil(llvm::divideCeil(high - low, step), share->threads) * step;
-  Value end = indexConstant(high);
-  Value before = arith::MulIOp::create(b, loc, share->thread, indexConstant(size));
-  Value first = arith::AddIOp::create(b, loc, before, indexConstant(low));
-  first = arith::MinSIOp::create(b, loc, first, end);
-  Value next = arith::AddIOp::create(b, loc, first, indexConstant(size));
-  return {first, arith::MinSIOp::create(b, loc, next, end)};
-}
-
 void Emitter::emit() {
   if (blocking.window)
     return emitWindows();
@@ -193,10 +154,6 @@ void Emitter::emit() {
   b.setInsertionPointToStart(only.thenBlock());
   emitRows(0);
 }
-
-//===----------------------------------------------------------------------===//
-// The nest
-//===----------------------------------------------------------------------===//
 
 void Emitter::emitRows(unsigned i) {
   if (i == blocking.rowDims.size())
@@ -269,17 +226,11 @@ void Emitter::emitRange(unsigned i, Interval all) {
 /// finds out costs little.
 bool Emitter::bordersAreKnown(unsigned d) const {
   constexpr int64_t kPositions = 4, kTerms = 64;
-  auto isGuarded = [&](unsigned other) {
-    return llvm::any_of(model.inputs, [&](const std::optional<Access> &input) {
-      return input && llvm::any_of(input->guards, [&](const Guard &guard) {
-               return guard.expr.isFunctionOfDim(other);
-             });
-    });
-  };
-  if (!blocking.unrollsWindows || blocking.packsTerms() || !isGuarded(d))
+  if (!blocking.unrollsWindows || blocking.packsTerms() || !isAnyInputGuarded(model, d))
     return false;
-  bool isLast = llvm::none_of(blocking.loopDims,
-                              [&](unsigned other) { return other > d && isGuarded(other); });
+  bool isLast = llvm::none_of(blocking.loopDims, [&](unsigned other) {
+    return other > d && isAnyInputGuarded(model, other);
+  });
   if (blocking.packing == Blocking::Packing::Lanes && isLast && blocking.tile[d] > 1)
     return true;
   int64_t terms = 1;
