@@ -3,8 +3,9 @@
     python benchmarks/kernels.py
 
 Each row is one convolution with its bias and requantization, alone in a program; what the call
-itself costs is counted too. Beside it stand TinyEngine's and CMSIS-NN's kernels of the same
-shape, built with arm-none-eabi-gcc 12.2 -Ofast for a Cortex-M7 and counted in the same way.
+itself costs is counted too. The input lies where the program keeps it, as in TinyEngine. Beside
+it stand TinyEngine's and CMSIS-NN's kernels of the same shape, built with arm-none-eabi-gcc 12.2
+-Ofast for a Cortex-M7 and counted in the same way.
 """
 
 from __future__ import annotations

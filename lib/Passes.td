@@ -452,6 +452,8 @@ def PlanMemory : Pass<"tinytrain-plan-memory", "::mlir::ModuleOp"> {
     Buffers are placed one after the other at the lowest free offset, in many orders: by
     size, by time, and variations of the best, until the arena is as small as the largest
     sum of live buffers or the orders run out. An overlap that is in the way stays unused.
+    The buffer of `tinytrain-own-input` lies at the arena's start; it is not filled where the
+    caller passes that address.
 
     Updated parameters and optimizer state share one global, frozen
     parameters have one each. Inputs, labels and outputs stay arguments.
@@ -467,7 +469,8 @@ def PlanMemory : Pass<"tinytrain-plan-memory", "::mlir::ModuleOp"> {
     Statistic<"boundBytes", "bound-bytes", "Largest sum of live buffers, less what may overlap">,
     Statistic<"overlapBytes", "overlap-bytes", "Bytes shared by results and dying operands">,
   ];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect"];
 }
 
 def ExpandMath : Pass<"tinytrain-expand-math", "::mlir::ModuleOp"> {

@@ -45,7 +45,7 @@ public:
       usePackedWeights(blocking);
     else if (target.byteProducts == ByteProducts::SMLAD && model.zeroPoints)
       choosePacking(blocking);
-    else if (target.byteProducts == ByteProducts::VMLADAV && hasVectorProducts())
+    else if (hasVectorProducts())
       useVectorProducts(blocking);
     else
       chooseVectorDim(blocking);
@@ -66,7 +66,8 @@ public:
   /// See `Blocking::packingOf`.
   std::optional<KernelModel::PackedWeights> packing() const {
     if (!target.vectorBits || !model.isSum || model.join || !phases.empty() || reads.size() != 2 ||
-        model.inputs.size() != 2 || !reads[1]->guards.empty() || !channelsOf(*reads[1]))
+        model.inputs.size() != 2 || !reads[1]->guards.empty() || !channelsOf(*reads[1]) ||
+        hasVectorProducts())
       return std::nullopt;
     const Access &x = *reads[0], &w = *reads[1];
     unsigned d = *channelsOf(w);
@@ -276,8 +277,8 @@ private:
   /// True where VMLADAV suits: both factors are neighbours along the sum, and enough of them.
   bool hasVectorProducts() const {
     constexpr int64_t kTerms = 8;
-    return model.zeroPoints && model.zeroPoints->at(1) == 0 && !model.reductions.empty() &&
-           reads.size() == 2 && phases.empty() &&
+    return target.byteProducts == ByteProducts::VMLADAV && model.zeroPoints &&
+           model.zeroPoints->at(1) == 0 && !model.reductions.empty() && reads.size() == 2 && phases.empty() &&
            model.extents[model.reductions.back()] >= kTerms &&
            llvm::all_of(reads, [&](const Access *a) {
              return dependenceOf(*a, model.reductions.back(), dims).contiguous &&

@@ -7,6 +7,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 
@@ -131,12 +132,28 @@ void PlanMemory::record(const ArenaProblem &plan) {
   }
 }
 
+/// A caller that wrote the input to its place has nothing to copy.
+static void copyFromElsewhere(memref::CopyOp copy) {
+  OpBuilder b(copy);
+  Location loc = copy.getLoc();
+  Value from = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, copy.getSource());
+  Value to = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, copy.getTarget());
+  Value elsewhere = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, from, to);
+  auto guarded = scf::IfOp::create(b, loc, elsewhere, /*withElseRegion=*/false);
+  copy->moveBefore(guarded.thenBlock()->getTerminator());
+}
+
 void PlanMemory::replaceBuffers(const ArenaProblem &plan, memref::GlobalOp arena) {
   OpBuilder b(&getContext());
   for (const ArenaProblem::Buffer &buffer : plan.buffers) {
     memref::AllocOp alloc = buffer.alloc;
     b.setInsertionPoint(alloc);
-    alloc.replaceAllUsesWith(viewOf(b, alloc.getLoc(), arena, buffer.offset, alloc.getType()));
+    Value place = viewOf(b, alloc.getLoc(), arena, buffer.offset, alloc.getType());
+    alloc.replaceAllUsesWith(place);
+    if (alloc->hasAttr(kInput))
+      for (Operation *user : llvm::make_early_inc_range(place.getUsers()))
+        if (auto copy = dyn_cast<memref::CopyOp>(user))
+          copyFromElsewhere(copy);
     alloc.erase();
   }
   func::FuncOp func = plan.func;

@@ -118,6 +118,7 @@ class Compiled:
         calls: kernel calls in program order.
         buffers: the arena's plan.
         statistics: what the passes counted, in the order in which they ran.
+        own_input: the input's place is the start of the arena.
     """
 
     object: bytes
@@ -127,6 +128,7 @@ class Compiled:
     calls: tuple[KernelCall, ...]
     buffers: tuple[Buffer, ...]
     statistics: tuple[Statistic, ...]
+    own_input: bool
 
 
 def compile_graph(
@@ -201,7 +203,7 @@ def compile_graph(
             threads=threads,
         )
         obj = emit(module, target)
-    return Compiled(obj, stages, slots, initial, calls, buffers, tuple(statistics))
+    return Compiled(obj, stages, slots, initial, calls, buffers, tuple(statistics), own_input)
 
 
 def _run(module: ir.Module, stage: str, pipeline: str) -> tuple[Statistic, ...]:

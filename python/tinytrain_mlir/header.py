@@ -45,7 +45,7 @@ def render_header(program: Program) -> str:
         f"void {name}_init(void);",
         "",
         *_thread_lines(name, program.threads),
-        *_input_lines(name, program.graph.input.quantization, own_place=program.threads == 1),
+        *_input_lines(name, program.graph.input.quantization, own_place=program.compiled.own_input),
         f"/* x: {element}{_shape(x)}; y: {result}{_shape(y)}, written. */",
         f"void {name}_infer(const {element} *x, {result} *y);",
         "",

@@ -111,11 +111,13 @@ class Program:
         from .runtime.emulated import EmulatedDevice
         from .runtime.memory_map import memory_map
 
-        calls: list[tuple[int, ...]] = [(self.graph.input.bytes, self.graph.output.bytes)]
+        own_input = self.compiled.own_input
+        x_bytes = 0 if own_input else self.graph.input.bytes
+        calls: list[tuple[int, ...]] = [(x_bytes, self.graph.output.bytes)]
         if self.loss is not None:
             batch, *_ = self.graph.output.layout.ir_shape
             label = self.graph.output.bytes if self.loss == "mse" else 4 * batch
-            calls.append((self.graph.input.bytes, label, 4))
+            calls.append((x_bytes, label, 4))
         if not sizes:
             calls.append((CHECKPOINT_HEADER + self.memory.param_bytes,))
         device = EmulatedDevice(
@@ -124,6 +126,7 @@ class Program:
             (self.compiled.object, memory_functions(self.target.name)),
             sram_bytes=self.memory.sram_bytes,
             calls=calls,
+            own_input=own_input,
             emulator=emulator,
         )
         return Session(self, device)

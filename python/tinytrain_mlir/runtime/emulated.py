@@ -29,6 +29,7 @@ class EmulatedDevice:
         sram_bytes: what the program needs; more than the machine's RAM uses its large RAM
             region, if it has one.
         calls: sizes of each function's buffers, for which room is reserved.
+        own_input: `infer` and `step` are given their input where the program keeps it.
 
     Raises:
         LinkError: the program does not fit.
@@ -42,6 +43,7 @@ class EmulatedDevice:
         *,
         sram_bytes: int,
         calls: Sequence[Sequence[int]],
+        own_input: bool,
         emulator: Emulator,
     ) -> None:
         self._name = name
@@ -73,16 +75,21 @@ class EmulatedDevice:
         self.layout: Layout | None = Layout.read(image, memory, f"{name} on {memory.target}")
         self.instructions: int | None = None
         self.stack_bytes: int | None = None
+        self._input: int | None = None
+        if own_input:
+            self._input = self._machine.call(image.address(f"{name}_input")).value
 
     def call(self, function: str, *args: bytes | int) -> tuple[bytes, ...]:
         """See `Device.call`."""
-        *offsets, total = _offsets([a if isinstance(a, int) else len(a) for a in args])
+        places = {0: self._input} if function in ("infer", "step") and self._input else {}
+        sizes = [a if isinstance(a, int) else len(a) for a in args]
+        *offsets, total = _offsets([0 if i in places else s for i, s in enumerate(sizes)])
         if total > self._io.size:
             raise EmulatorError(
                 f"{self._name}_{function} needs {total} bytes of RAM for its buffers, and "
                 f"{self._io.size} are left: give more ram="
             )
-        addresses = [self._io.base + offset for offset in offsets]
+        addresses = [places.get(i, self._io.base + offset) for i, offset in enumerate(offsets)]
         for address, arg in zip(addresses, args, strict=True):
             if isinstance(arg, bytes):
                 self._machine.write(address, arg)
