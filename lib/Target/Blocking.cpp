@@ -278,8 +278,8 @@ private:
   bool hasVectorProducts() const {
     constexpr int64_t kTerms = 8;
     return target.byteProducts == ByteProducts::VMLADAV && model.zeroPoints &&
-           model.zeroPoints->at(1) == 0 && !model.reductions.empty() && reads.size() == 2 && phases.empty() &&
-           model.extents[model.reductions.back()] >= kTerms &&
+           model.zeroPoints->at(1) == 0 && !model.reductions.empty() && reads.size() == 2 &&
+           phases.empty() && model.extents[model.reductions.back()] >= kTerms &&
            llvm::all_of(reads, [&](const Access *a) {
              return dependenceOf(*a, model.reductions.back(), dims).contiguous &&
                     !isGuarded(*a, model.reductions.back());
