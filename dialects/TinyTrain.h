@@ -28,6 +28,11 @@ namespace tinytrain {
 inline constexpr llvm::StringLiteral kPacked = "tinytrain.packed";
 /// Likewise: `KernelModel::widenedRun`.
 inline constexpr llvm::StringLiteral kWidened = "tinytrain.widened";
+/// Of a kernel: the zero point that is left of its first input's. Of the frozen bias that took the
+/// rest: the weight, and the amount that each of its elements stands for.
+inline constexpr llvm::StringLiteral kFolded = "tinytrain.folded";
+/// What kernels and frozen parameters agree on.
+inline constexpr llvm::StringLiteral kLayouts[] = {kPacked, kWidened, kFolded};
 inline constexpr llvm::StringLiteral kParam = "tinytrain.param";
 inline constexpr llvm::StringLiteral kNeedsGrad = "tinytrain.needs_grad";
 inline constexpr llvm::StringLiteral kState = "tinytrain.state";

@@ -128,6 +128,13 @@ LogicalResult TinyTrainDialect::verifyRegionArgAttribute(Operation *op, unsigned
                ? success()
                : op->emitOpError()
                      << "'" << name << "' must be a number of dimensions, got " << attr.getValue();
+  if (name == kFolded) {
+    auto folded = dyn_cast<DictionaryAttr>(attr.getValue());
+    return folded && folded.getAs<StringAttr>("weight") && folded.getAs<IntegerAttr>("amount")
+               ? success()
+               : op->emitOpError()
+                     << "'" << name << "' must be {weight, amount}, got " << attr.getValue();
+  }
   // A result's attribute stays with it when it becomes an output argument.
   if (name == kLabel || name == kLearningRate || name == kUpdated || name == kLoss)
     return success();
@@ -172,7 +179,7 @@ LogicalResult TinyTrainDialect::verifyOperationAttribute(Operation *op, NamedAtt
                           StringRef("tinytrain.global"), StringRef("tinytrain.kernel"),
                           StringRef(kOverlaps), StringRef(kKernelLabel), StringRef(kKernelMACs),
                           StringRef(kExact), StringRef(kInput), StringRef(kPacked),
-                          StringRef(kWidened)},
+                          StringRef(kWidened), StringRef(kFolded)},
                          name))
     return success();
   return op->emitOpError() << "has an unknown attribute '" << name << "'";

@@ -366,6 +366,24 @@ def PackFrozenWeights : Pass<"tinytrain-pack-frozen-weights", "::mlir::ModuleOp"
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def FoldZeroPoints : Pass<"tinytrain-fold-zero-points", "::mlir::ModuleOp"> {
+  let summary = "Lets frozen biases take over what sums of weights times a zero point contribute";
+  let description = [{
+    Instructions that multiply and add stored bytes leave their zero point to be corrected: the sum
+    over an output channel's weights times it is subtracted from each result. Where weights and
+    bias are frozen and no result meets padding, the bias gets
+    `tinytrain.folded = {weight, amount}`, which says that its contents are expected less
+    `amount` times the sum of the channel's weights, and the kernel `tinytrain.folded` with the zero
+    point that is left: the one for which its instructions need no correction.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"host\"", "name of the target">,
+  ];
+  let statistics = [
+    Statistic<"numFolded", "folded", "Number of biases that take over a correction">,
+  ];
+}
+
 def LowerRowPipelines : Pass<"tinytrain-lower-row-pipelines", "::mlir::ModuleOp"> {
   let summary = "Turns row pipelines into functions that call their stages' kernels turn by turn";
   let description = [{

@@ -161,6 +161,7 @@ void buildBufferize(OpPassManager &pm) {
 /// Kernels -> loop nests, buffers -> one arena.
 void buildCodegen(OpPassManager &pm, const CodegenOptions &options) {
   pm.addPass(createPackFrozenWeights({options.target}));
+  pm.addPass(createFoldZeroPoints({options.target}));
   pm.addPass(createLowerRowPipelines());
   if (options.ownInput)
     pm.addNestedPass<func::FuncOp>(createOwnInput());

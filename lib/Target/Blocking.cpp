@@ -49,8 +49,9 @@ public:
       useVectorProducts(blocking);
     else
       chooseVectorDim(blocking);
-    blocking.unrollsWindows = target.isMicrocontroller && !blocking.vectorDim &&
-                              (blocking.usesPointers() || isWorthUnrolling());
+    blocking.unrollsWindows =
+        target.isMicrocontroller &&
+        (blocking.usesPointers() || (!blocking.vectorDim && isWorthUnrolling()));
     if (blocking.unrollsWindows && blocking.packing == Blocking::Packing::None && model.isSum &&
         llvm::all_of(reads, [&](const Access *a) { return model.offsetOf(*a).has_value(); }))
       blocking.termsPerTurn = 4;
@@ -71,17 +72,8 @@ public:
       return std::nullopt;
     const Access &x = *reads[0], &w = *reads[1];
     unsigned d = *channelsOf(w);
-    auto isContiguous = [&](const Access &a) {
-      return dependenceOf(a, d, dims).contiguous && !isGuarded(a, d);
-    };
-    if (dependenceOf(x, d, dims).any ||
-        !llvm::all_of(model.stores, [&](auto &s) { return isContiguous(s.access); }))
+    if (dependenceOf(x, d, dims).any || !isVectorOfResults(d))
       return std::nullopt;
-    for (const EpilogueOp &epilogue : model.epilogue)
-      for (const auto &input : epilogue.inputs)
-        if (input.access && dependenceOf(*input.access, d, dims).any &&
-            !isContiguous(*input.access))
-          return std::nullopt;
     // Slices start and end where vectors and groups do.
     ArrayRef<int64_t> shape = model.operandTypes[w.operand].getShape();
     int64_t lanes = 1, group = 1, last = model.reductions.back();
@@ -289,6 +281,27 @@ private:
   void useVectorProducts(Blocking &blocking) const {
     blocking.packing = Blocking::Packing::Vectors;
     blocking.packedDim = model.reductions.back();
+    int64_t lanes = target.lanes(32);
+    for (unsigned d : model.parallel)
+      if (divides(lanes, d) && isVectorOfResults(d)) {
+        blocking.vectorDim = d;
+        blocking.lanes = lanes;
+      }
+  }
+
+  /// True if what follows the sums can be computed in vectors along `d`.
+  bool isVectorOfResults(unsigned d) const {
+    auto isContiguous = [&](const Access &a) {
+      return dependenceOf(a, d, dims).contiguous && !isGuarded(a, d);
+    };
+    return !isAnyInputGuarded(model, d) &&
+           llvm::all_of(model.stores, [&](auto &s) { return isContiguous(s.access); }) &&
+           llvm::all_of(model.epilogue, [&](const EpilogueOp &epilogue) {
+             return llvm::all_of(epilogue.inputs, [&](const EpilogueOp::Input &input) {
+               return !input.access || !dependenceOf(*input.access, d, dims).any ||
+                      isContiguous(*input.access);
+             });
+           });
   }
 
   /// Four bytes of both factors at a time along a reduction, or of one along what is stored.
@@ -358,7 +371,8 @@ private:
     return around;
   }
 
-  /// Instructions per product of vectors; sums are in scalar registers.
+  /// Instructions per product of vectors; sums are in scalar registers, and of whole vectors those
+  /// of the weights, for the zero point.
   double vectorProductCost(ArrayRef<int64_t> tile) const {
     constexpr double kVectors = 7, kSums = 10;
     auto countOf = [&](const Access &access) {
@@ -371,9 +385,11 @@ private:
     double points = 1, xs = countOf(*reads[0]), ws = countOf(*reads[1]);
     for (unsigned d : model.parallel)
       points *= tile[d];
-    if (xs + ws > kVectors || points + ws > kSums)
+    bool hasWhole = model.extents[model.reductions.back()] >= 16;
+    double corrections = hasWhole && model.zeroPoints->at(0) ? ws : 0;
+    if (xs + ws > kVectors || points + corrections > kSums)
       return 1e9;
-    return (xs + 2 * ws + points) / points;
+    return (xs + ws + corrections + points) / points;
   }
 
   /// Instructions per product of a tile of packed int8, or infinity where it does not fit the

@@ -17,7 +17,8 @@ struct Blocking {
   llvm::SmallVector<unsigned> phases;
   /// The other parallel dimensions.
   llvm::SmallVector<unsigned> loopDims;
-  /// The dimension that runs along vector lanes, and how many lanes.
+  /// The dimension that runs along vector lanes, and how many lanes; with `Packing::Vectors` only
+  /// behind the sums.
   std::optional<unsigned> vectorDim;
   int64_t lanes = 1;
   /// How products of int8 are computed. With the DSP extension four bytes along `packedDim` are

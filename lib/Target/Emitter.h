@@ -78,7 +78,10 @@ private:
   void emitBorder(unsigned i, Interval range);
   void emitInterior(unsigned i, Interval range);
   void emitBetweenBorders(unsigned i, Interval before, Interval inside, Interval after);
-  llvm::SmallVector<llvm::SmallVector<int64_t>> tilePoints() const;
+  llvm::SmallVector<llvm::SmallVector<int64_t>> tilePoints(int64_t lanes) const;
+  llvm::SmallVector<llvm::SmallVector<int64_t>> tilePoints() const {
+    return tilePoints(hasVectorProducts() ? 1 : blocking.lanes);
+  }
   void emitTile();
   void emitFence();
   void emitPoints(llvm::ArrayRef<llvm::SmallVector<int64_t>> points);
@@ -113,6 +116,7 @@ private:
                          Unit unit);
   Values emitSumOfStored(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   Values emitGroups(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
+  Values gatherLanes(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   void emitResults(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                    mlir::ValueRange accumulators);
 

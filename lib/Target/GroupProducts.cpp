@@ -16,9 +16,6 @@
 using namespace mlir;
 using namespace tinytrain;
 
-/// VPDPBUSD takes stored integers plus 128 as unsigned bytes.
-static constexpr int64_t kUnsignedOffset = 128;
-
 static Value intrinsic(OpBuilder &b, Location loc, const Twine &name, Type type,
                        ValueRange arguments) {
   return LLVM::CallIntrinsicOp::create(b, loc, type, b.getStringAttr("llvm." + name), arguments)
@@ -61,9 +58,10 @@ Value Emitter::loadGroup(ArrayRef<int64_t> offsets) {
   Value all = splat(vector::ExtractOp::create(b, loc, bytes, int64_t(0)));
   cached = vector::BitCastOp::create(
       b, loc, VectorType::get({blocking.lanes * blocking.group}, b.getI8Type()), all);
-  if (blocking.byteProducts == ByteProducts::VPDPBUSD) {
+  // Adding 128 to a byte flips its sign.
+  if (int64_t offset = byteOffset(blocking.byteProducts)) {
     auto bits = DenseElementsAttr::get(cast<VectorType>(cached.getType()),
-                                       b.getI8IntegerAttr(int8_t(kUnsignedOffset)));
+                                       b.getI8IntegerAttr(int8_t(offset)));
     cached = arith::XOrIOp::create(b, loc, cached, arith::ConstantOp::create(b, loc, bits));
   }
   return cached;
@@ -71,8 +69,7 @@ Value Emitter::loadGroup(ArrayRef<int64_t> offsets) {
 
 /// The zero point of the first input as each product of what is stored meets it.
 int64_t Emitter::zeroPointOfStored() const {
-  int64_t zeroPoint = (*model.zeroPoints)[0];
-  return blocking.byteProducts == ByteProducts::VPDPBUSD ? zeroPoint + kUnsignedOffset : zeroPoint;
+  return model.zeroPoints->at(0) + byteOffset(blocking.byteProducts);
 }
 
 Value Emitter::addProducts(Value sum, Value x, Value w) {

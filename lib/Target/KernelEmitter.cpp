@@ -287,11 +287,11 @@ void Emitter::emitBetweenBorders(unsigned i, Interval before, Interval inside, I
 // Tiles
 //===----------------------------------------------------------------------===//
 
-/// The offsets of a tile's points, over all dimensions.
-SmallVector<SmallVector<int64_t>> Emitter::tilePoints() const {
+/// The offsets of a tile's points, over all dimensions; every so many along the vector.
+SmallVector<SmallVector<int64_t>> Emitter::tilePoints(int64_t lanes) const {
   SmallVector<SmallVector<int64_t>> points = {SmallVector<int64_t>(dims, 0)};
   for (unsigned d : blocking.loopDims) {
-    int64_t step = blocking.vectorDim == d ? blocking.lanes : 1;
+    int64_t step = blocking.vectorDim == d ? lanes : 1;
     SmallVector<SmallVector<int64_t>> next;
     for (const auto &point : points)
       for (int64_t offset = 0; offset < tile[d]; offset += step) {
@@ -321,7 +321,7 @@ void Emitter::emitTile() {
 /// Computes results and stores them.
 void Emitter::emitPoints(ArrayRef<SmallVector<int64_t>> points) {
   loaded.clear();
-  vectorMode = blocking.vectorDim.has_value();
+  vectorMode = blocking.vectorDim && !hasVectorProducts();
   Values accumulators;
   for (const auto &point : points)
     for (unsigned r = 0; r < model.numRootResults(); ++r) {
@@ -351,8 +351,27 @@ void Emitter::emitPoints(ArrayRef<SmallVector<int64_t>> points) {
     vectorMode = false;
   }
   loaded.clear();
-  emitResults(points, accumulators);
+  if (hasVectorProducts() && blocking.vectorDim) {
+    vectorMode = true;
+    emitResults(tilePoints(blocking.lanes), gatherLanes(points, std::move(accumulators)));
+  } else {
+    emitResults(points, accumulators);
+  }
   loaded.clear();
+}
+
+/// Single sums in the lanes of vectors, in the order of the vectors' points.
+SmallVector<Value> Emitter::gatherLanes(ArrayRef<SmallVector<int64_t>> points,
+                                        Values accumulators) {
+  Values vectors;
+  auto type = VectorType::get({blocking.lanes}, accumulators.front().getType());
+  for (SmallVector<int64_t> &point : tilePoints(blocking.lanes)) {
+    Values lanes;
+    for (int64_t lane = 0; lane < blocking.lanes; ++lane, ++point[*blocking.vectorDim])
+      lanes.push_back(accumulators[llvm::find(points, point) - points.begin()]);
+    vectors.push_back(vector::FromElementsOp::create(b, loc, type, lanes));
+  }
+  return vectors;
 }
 
 /// The bounds of a reduction loop that keep all its guards.

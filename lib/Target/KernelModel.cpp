@@ -45,6 +45,8 @@ public:
       model.packed = {packed[0], packed[1]};
     if (auto run = kernel->getAttrOfType<IntegerAttr>(kWidened))
       model.widenedRun = run.getInt();
+    if (auto zeroPoint = kernel->getAttrOfType<IntegerAttr>(kFolded))
+      model.zeroPoints->at(0) = zeroPoint.getInt();
     return std::move(model);
   }
 

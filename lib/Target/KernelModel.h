@@ -82,7 +82,8 @@ struct KernelModel {
   /// order.
   bool isSum = false;
   /// Where the terms are products of int8 less a zero point, summed in int32: the zero points of
-  /// the first two inputs.
+  /// the first two inputs. With `tinytrain.folded` the first one is what the bias leaves of it,
+  /// and not what the root subtracts.
   std::optional<std::array<int64_t, 2>> zeroPoints;
 
   /// How the elements of the second input lie in memory, where that is not in order of their

@@ -172,8 +172,9 @@ private:
       if (other->getOperandTypes() == kernel->getOperandTypes() &&
           other.getInputs().size() == kernel.getInputs().size() &&
           other->getAttr(kOrder) == kernel->getAttr(kOrder) &&
-          other->getAttr(kPacked) == kernel->getAttr(kPacked) &&
-          other->getAttr(kWidened) == kernel->getAttr(kWidened) &&
+          llvm::all_of(
+              kLayouts,
+              [&](StringRef name) { return other->getAttr(name) == kernel->getAttr(name); }) &&
           OperationEquivalence::isRegionEquivalentTo(&other.getBody(), &kernel.getBody(),
                                                      OperationEquivalence::IgnoreLocations))
         return entry.function;

@@ -203,7 +203,7 @@ void Lowering::emitKernel(unsigned number, Value row, Value inTurn, Value output
   }
   auto lowered = KernelOp::create(b, described.getLoc(), TypeRange(), inputs, ValueRange{output},
                                   described.getLabelAttr(), described.getMacsAttr());
-  for (StringRef layout : {kPacked, kWidened})
+  for (StringRef layout : kLayouts)
     if (Attribute attr = described->getAttr(layout))
       lowered->setAttr(layout, attr);
   IRMapping map;

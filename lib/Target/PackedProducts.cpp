@@ -246,13 +246,18 @@ SmallVector<Value> Emitter::emitTailPair(ArrayRef<SmallVector<int64_t>> points,
   return accumulators;
 }
 
-/// VMLADAV on sixteen bytes, or on eight that are widened as they are loaded.
+/// VMLADAV on sixteen bytes, whose zero point is subtracted from the sum, or on eight that are
+/// widened as they are loaded, less the zero point.
 SmallVector<Value> Emitter::emitVectorTerms(ArrayRef<SmallVector<int64_t>> points,
                                             Values accumulators, Unit unit) {
   bool isWhole = unit == Unit::Vector;
   int64_t count = isWhole ? kBytesPerVector : kBytesPerVector / 2;
   auto type = VectorType::get({count}, isWhole ? b.getI8Type() : b.getI16Type());
   std::map<std::pair<unsigned, const void *>, Value> vectors;
+  auto splatOf = [&](int64_t value) {
+    Attribute attr = b.getIntegerAttr(type.getElementType(), value);
+    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, attr));
+  };
   auto load = [&](unsigned i, ArrayRef<int64_t> point) {
     AffineExpr distance = distanceTo(i, point);
     Value &vector = vectors[{i, distance.getAsOpaquePointer()}];
@@ -262,6 +267,8 @@ SmallVector<Value> Emitter::emitVectorTerms(ArrayRef<SmallVector<int64_t>> point
                                     /*alignment=*/1);
       if (!isWhole)
         vector = arith::ExtSIOp::create(b, loc, type, vector);
+      if (int64_t zeroPoint = (*model.zeroPoints)[i]; !isWhole && zeroPoint)
+        vector = arith::SubIOp::create(b, loc, vector, splatOf(zeroPoint));
     }
     return vector;
   };
@@ -274,9 +281,8 @@ SmallVector<Value> Emitter::emitVectorTerms(ArrayRef<SmallVector<int64_t>> point
     Value x = load(0, point), w = load(1, point);
     accumulator = add(accumulator, x, w);
   }
-  if (int64_t stored = zeroPointOfStored()) {
-    Value zeroPoint = arith::ConstantOp::create(
-        b, loc, DenseElementsAttr::get(type, b.getIntegerAttr(type.getElementType(), stored)));
+  if (int64_t stored = zeroPointOfStored(); isWhole && stored) {
+    Value zeroPoint = splatOf(stored);
     auto sums = MutableArrayRef(accumulators).drop_front(points.size());
     for (auto [point, sum] : llvm::zip_equal(weightVectors(points), sums))
       sum = add(sum, zeroPoint, load(1, point));

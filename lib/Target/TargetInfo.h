@@ -26,6 +26,12 @@ enum class ByteProducts {
   VMLADAV,
 };
 
+/// What is added to the bytes of the first factor before they are multiplied: VPDPBUSD takes them
+/// as unsigned.
+inline int64_t byteOffset(ByteProducts products) {
+  return products == ByteProducts::VPDPBUSD ? 128 : 0;
+}
+
 /// A core that programs are compiled for. This is the only place that describes targets:
 /// blocking, object emission and the Python package read it.
 struct TargetInfo {

@@ -204,7 +204,7 @@ LogicalResult PlanMemory::bindParameters(ArrayRef<ArenaProblem> plans) {
                                 << " where a memref of one type in all functions is expected";
       parameter.type = type;
       parameter.isMutable |= isState || func.getArgAttr(i, kUpdated) != nullptr;
-      for (StringRef name : {kPacked, kWidened})
+      for (StringRef name : kLayouts)
         if (Attribute attr = func.getArgAttr(i, name))
           parameter.layout.set(name, attr);
       parameter.uses.push_back(arg);

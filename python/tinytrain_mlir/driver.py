@@ -401,7 +401,18 @@ def _read_constants(
                     array = _packed(array, *ir.DenseI64ArrayAttr(op.attributes["tinytrain.packed"]))
                 elif "tinytrain.widened" in op.attributes:
                     array = _widened(array, _integer(op.attributes["tinytrain.widened"]))
+                elif "tinytrain.folded" in op.attributes:
+                    folded = _dictionary(op.attributes["tinytrain.folded"])
+                    weight = graph.parameters[_text(folded["weight"])].array
+                    array = _folded(array, weight, _integer(folded["amount"]))
                 result[_text(op.attributes["sym_name"])] = (parameter, array.tobytes())
+    return result
+
+
+def _folded(bias: Array, weight: Array, amount: int) -> Array:
+    """An int32 bias that takes over what sums of weights [O, ...] times `amount` contribute."""
+    sums = weight.reshape(len(weight), -1).sum(1, np.int64)
+    result: Array = (bias - amount * sums).astype(bias.dtype)
     return result
 
 
