@@ -13,6 +13,8 @@ using namespace tinytrain;
 namespace {
 
 constexpr int64_t kBytesPerWord = 4;
+/// Of VMLADAV: bytes, and int16.
+constexpr int64_t kBytesPerVector = 16, kShortestVector = 8;
 
 class Chooser {
 public:
@@ -268,19 +270,32 @@ private:
 
   /// True where VMLADAV suits: both factors are neighbours along the sum, and enough of them.
   bool hasVectorProducts() const {
-    constexpr int64_t kTerms = 8;
     return target.byteProducts == ByteProducts::VMLADAV && model.zeroPoints &&
            model.zeroPoints->at(1) == 0 && !model.reductions.empty() && reads.size() == 2 &&
-           phases.empty() && model.extents[model.reductions.back()] >= kTerms &&
+           phases.empty() && vectorRun() >= kShortestVector &&
            llvm::all_of(reads, [&](const Access *a) {
              return dependenceOf(*a, model.reductions.back(), dims).contiguous &&
                     !isGuarded(*a, model.reductions.back());
            });
   }
 
+  /// Neighbours that vectors run along.
+  int64_t vectorRun() const {
+    unsigned d = model.reductions.back();
+    std::optional<unsigned> joined = joinedDimOfVectors();
+    return model.extents[d] * (joined ? model.extents[*joined] : 1);
+  }
+
+  /// Short runs are joined to longer ones.
+  std::optional<unsigned> joinedDimOfVectors() const {
+    unsigned d = model.reductions.back();
+    return model.extents[d] < kShortestVector ? findJoinedDim(d) : std::nullopt;
+  }
+
   void useVectorProducts(Blocking &blocking) const {
     blocking.packing = Blocking::Packing::Vectors;
     blocking.packedDim = model.reductions.back();
+    blocking.joinedDim = joinedDimOfVectors();
     int64_t lanes = target.lanes(32);
     for (unsigned d : model.parallel)
       if (divides(lanes, d) && isVectorOfResults(d)) {
@@ -385,7 +400,7 @@ private:
     double points = 1, xs = countOf(*reads[0]), ws = countOf(*reads[1]);
     for (unsigned d : model.parallel)
       points *= tile[d];
-    bool hasWhole = model.extents[model.reductions.back()] >= 16;
+    bool hasWhole = vectorRun() >= kBytesPerVector;
     double corrections = hasWhole && model.zeroPoints->at(0) ? ws : 0;
     if (xs + ws > kVectors || points + corrections > kSums)
       return 1e9;
