@@ -12,9 +12,8 @@ using namespace tinytrain;
 
 namespace {
 
-constexpr int64_t kBytesPerWord = 4;
-/// Of VMLADAV: bytes, and int16.
-constexpr int64_t kBytesPerVector = 16, kShortestVector = 8;
+/// Terms that VMLADAV takes as int16.
+constexpr int64_t kShortestVector = 8;
 
 class Chooser {
 public:
@@ -339,6 +338,8 @@ private:
         return;
       }
     }
+    if (findRows(blocking))
+      return;
     for (unsigned d : blocking.loopDims)
       if (divides(kBytesPerWord, d) &&
           llvm::any_of(reads, [&](const Access *a) { return isContiguous(a, d); }) &&
@@ -350,6 +351,38 @@ private:
         blocking.tile[d] = kBytesPerWord;
         return;
       }
+  }
+
+  /// See `Blocking::Packing::Rows`.
+  bool findRows(Blocking &blocking) const {
+    if (model.reductions.empty() || reads.size() != 2 ||
+        model.extents[model.reductions.back()] < kBytesPerWord)
+      return false;
+    unsigned r = model.reductions.back();
+    auto isContiguous = [&](const Access *a, unsigned d) {
+      return dependenceOf(*a, d, dims).contiguous && !isGuarded(*a, d);
+    };
+    std::array<std::optional<unsigned>, 2> alongRow;
+    for (unsigned i : {0, 1}) {
+      if (isGuarded(*reads[i], r) || !model.offsetOf(*reads[i]))
+        return false;
+      if (isContiguous(reads[i], r))
+        continue;
+      for (unsigned d : blocking.loopDims)
+        if (divides(kBytesPerHalf, d) && isContiguous(reads[i], d) &&
+            !isAnyInputGuarded(model, d) && !isAnyStoreGuarded(model, d) &&
+            !dependenceOf(*reads[1 - i], d, dims).any)
+          alongRow[i] = d;
+      if (!alongRow[i])
+        return false;
+    }
+    blocking.packing = Blocking::Packing::Rows;
+    blocking.packedDim = r;
+    blocking.alongRow = alongRow;
+    for (std::optional<unsigned> d : alongRow)
+      if (d)
+        blocking.tile[*d] = kBytesPerHalf;
+    return true;
   }
 
   /// With widened weights, up to four words of the first input fit the registers.
@@ -407,10 +440,29 @@ private:
     return (xs + ws + corrections + points) / points;
   }
 
+  /// Instructions per product of rows put together, of two terms of each sum. More than four sums
+  /// leave too few registers.
+  double rowTileCost(const Blocking &blocking, ArrayRef<int64_t> tile) const {
+    constexpr double kSums = 4;
+    double points = 1, loads = 0;
+    for (unsigned d : model.parallel)
+      points *= tile[d];
+    for (unsigned i : {0, 1}) {
+      double count = blocking.alongRow[i] ? 2.5 : 1.5;
+      for (unsigned d : model.parallel)
+        if (dependenceOf(*reads[i], d, dims).any)
+          count *= tile[d];
+      loads += count;
+    }
+    return points > kSums ? 1e9 : (loads + points) / (2 * points);
+  }
+
   /// Instructions per product of a tile of packed int8, or infinity where it does not fit the
   /// registers: a word is loaded and widened in three instructions.
   double packedTileCost(const Blocking &blocking, ArrayRef<int64_t> tile) const {
     constexpr double kRegisters = 14, kAddresses = 4;
+    if (blocking.packing == Blocking::Packing::Rows)
+      return rowTileCost(blocking, tile);
     bool isPairs = blocking.packing == Blocking::Packing::Pairs;
     double points = 1, loads = 0, held = 1e9;
     for (unsigned d : model.parallel)

@@ -8,6 +8,9 @@
 
 namespace tinytrain {
 
+/// int8 that a halfword, a word and a vector of Helium hold.
+inline constexpr int64_t kBytesPerHalf = 2, kBytesPerWord = 4, kBytesPerVector = 16;
+
 /// How a kernel's loops are ordered, unrolled and vectorized. The loop nest runs over
 /// `rowDims`, `phases` and `loopDims`, the first one outermost, each in ascending order.
 struct Blocking {
@@ -27,6 +30,9 @@ struct Blocking {
     None,
     /// DSP extension, along a reduction: an instruction adds two products to one sum.
     Pairs,
+    /// As pairs, where neighbours of one factor, or of both, lie along a parallel dimension: its
+    /// bytes of two rows are put together.
+    Rows,
     /// DSP extension, along a parallel dimension: an instruction adds the product of two halves.
     Lanes,
     /// Along a reduction, in vectors: an instruction adds all their products to one sum.
@@ -37,6 +43,8 @@ struct Blocking {
   };
   Packing packing = Packing::None;
   unsigned packedDim = 0;
+  /// With `Packing::Rows` the dimension that runs along the rows of each factor that has them.
+  std::array<std::optional<unsigned>, 2> alongRow;
   /// A reduction around `packedDim` whose steps go on where those of `packedDim` end: where
   /// neither is guarded, both are one run of neighbours.
   std::optional<unsigned> joinedDim;
@@ -73,7 +81,9 @@ struct Blocking {
   /// True where operands are read through pointers that move along (PointerEmitter.cpp).
   bool usesPointers() const { return packing != Packing::None && packing != Packing::Groups; }
   /// True where neighbours along a reduction are multiplied at a time.
-  bool packsTerms() const { return packing == Packing::Pairs || packing == Packing::Vectors; }
+  bool packsTerms() const {
+    return packing == Packing::Pairs || packing == Packing::Rows || packing == Packing::Vectors;
+  }
 
   /// The layout in which a kernel would best read its second input, if another one than that of
   /// its indices.

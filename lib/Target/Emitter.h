@@ -107,6 +107,8 @@ private:
   bool isTerm(llvm::ArrayRef<int64_t> offsets) const;
   Values emitNeighbours(Interval range, llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                         Values accumulators);
+  mlir::Value loadRowPair(unsigned i, llvm::ArrayRef<int64_t> offsets, unsigned number);
+  Values emitRowPairs(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   Values emitTailPair(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   Values emitEveryOtherLane(llvm::ArrayRef<llvm::SmallVector<int64_t>> points, Values accumulators);
   /// What both factors of packed products are at a time: four terms of a sum, one of the lanes of
@@ -248,6 +250,8 @@ private:
   std::map<std::tuple<unsigned, const void *, unsigned>, mlir::Value> anchored;
   /// What `Blocking::holdsInput` keeps, by offsets, and the register of a word's two.
   std::map<std::pair<llvm::SmallVector<int64_t>, unsigned>, mlir::Value> held;
+  /// Of two rows, by the first one's bytes, both.
+  std::map<const void *, mlir::Value> rows;
   /// Of loaded words the bytes in even and in odd places, widened.
   std::map<std::pair<const void *, unsigned>, mlir::Value> widened;
 };

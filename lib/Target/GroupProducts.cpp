@@ -5,6 +5,9 @@
 // (`KernelModel::packed`). The terms are products of what is stored: a sum of the same
 // weights times the zero point is subtracted at the end, with as many terms as a border leaves.
 //
+// With Helium a vector runs along the terms instead: VMLADAV adds all its products to one sum, in a
+// scalar register.
+//
 //===----------------------------------------------------------------------===//
 
 #include "lib/Target/Emitter.h"
@@ -149,5 +152,49 @@ SmallVector<Value> Emitter::emitGroups(ArrayRef<SmallVector<int64_t>> points, Va
       sum = addProducts(sum, zeroPoint, loadWeights(point));
   }
   loaded.clear();
+  return accumulators;
+}
+
+/// VMLADAV on sixteen bytes, whose zero point is subtracted from the sum, or on eight that are
+/// widened as they are loaded, less the zero point.
+SmallVector<Value> Emitter::emitVectorTerms(ArrayRef<SmallVector<int64_t>> points,
+                                            Values accumulators, Unit unit) {
+  bool isWhole = unit == Unit::Vector;
+  int64_t count = isWhole ? kBytesPerVector : kBytesPerVector / 2;
+  auto type = VectorType::get({count}, isWhole ? b.getI8Type() : b.getI16Type());
+  std::map<std::pair<unsigned, const void *>, Value> vectors;
+  auto splatOf = [&](int64_t value) {
+    Attribute attr = b.getIntegerAttr(type.getElementType(), value);
+    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, attr));
+  };
+  auto load = [&](unsigned i, ArrayRef<int64_t> point) {
+    AffineExpr distance = distanceTo(i, point);
+    Value &vector = vectors[{i, distance.getAsOpaquePointer()}];
+    if (!vector) {
+      auto bytes = VectorType::get({count}, b.getI8Type());
+      vector = LLVM::LoadOp::create(b, loc, bytes, pointerTo(anchor->inputs[i], distance),
+                                    /*alignment=*/1);
+      if (!isWhole)
+        vector = arith::ExtSIOp::create(b, loc, type, vector);
+      if (int64_t zeroPoint = (*model.zeroPoints)[i]; !isWhole && zeroPoint)
+        vector = arith::SubIOp::create(b, loc, vector, splatOf(zeroPoint));
+    }
+    return vector;
+  };
+  auto add = [&](Value sum, Value x, Value w) {
+    Value zero = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0));
+    return intrinsic(b, loc, isWhole ? "arm.mve.vmldava.v16i8" : "arm.mve.vmldava.v8i16",
+                     b.getI32Type(), {zero, zero, zero, sum, x, w});
+  };
+  for (auto [point, accumulator] : llvm::zip(points, accumulators)) {
+    Value x = load(0, point), w = load(1, point);
+    accumulator = add(accumulator, x, w);
+  }
+  if (int64_t stored = zeroPointOfStored(); isWhole && stored) {
+    Value zeroPoint = splatOf(stored);
+    auto sums = MutableArrayRef(accumulators).drop_front(points.size());
+    for (auto [point, sum] : llvm::zip_equal(weightVectors(points), sums))
+      sum = add(sum, zeroPoint, load(1, point));
+  }
   return accumulators;
 }

@@ -3,8 +3,9 @@
 // Four bytes are loaded as a word. SXTAB16 widens two of them to the halves of a register and
 // subtracts a zero point in the same instruction; the other two take one more with a rotation.
 // Along a reduction SMLAD adds two products to a sum, and which bytes stand together does not
-// matter. Along a parallel dimension each sum takes its half of either register by SMLABB,
-// SMLABT, SMLATB or SMLATT.
+// matter. Where the terms of a factor lie in rows, bytes of two rows are put together first. Along
+// a parallel dimension each sum takes its half of either register by SMLABB, SMLABT, SMLATB or
+// SMLATT.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,9 +19,10 @@ using namespace mlir;
 using namespace tinytrain;
 
 namespace {
-constexpr int64_t kBytesPerWord = 4, kBytesPerVector = 16;
 /// Words in one turn of a loop, and in a loop's place.
 constexpr int64_t kWordsPerTurn = 8, kUnrolledWords = 24;
+/// Fours of rows in one turn of a loop.
+constexpr int64_t kRowsPerTurn = 2;
 /// Words that the scheduler may load ahead.
 constexpr int64_t kWordsPerFence = 4;
 } // namespace
@@ -177,6 +179,8 @@ SmallVector<Value> Emitter::emitPackedTerms(ArrayRef<SmallVector<int64_t>> point
                                             Values accumulators, Unit unit) {
   if (unit == Unit::Vector || unit == Unit::HalfVector)
     return emitVectorTerms(points, std::move(accumulators), unit);
+  if (unit == Unit::Word && blocking.packing == Blocking::Packing::Rows)
+    return emitRowPairs(points, std::move(accumulators));
   if (hasVectorProducts()) {
     // Terms less the zero point: the sums of weights have no part in them.
     for (auto [point, accumulator] : llvm::zip(points, accumulators)) {
@@ -214,6 +218,48 @@ SmallVector<Value> Emitter::emitPackedTerms(ArrayRef<SmallVector<int64_t>> point
   return accumulators;
 }
 
+/// Two terms of input `i`, which lie in the first and third of four rows, or in the others: two
+/// bytes of either row are put into one word.
+Value Emitter::loadRowPair(unsigned i, ArrayRef<int64_t> offsets, unsigned number) {
+  SmallVector<int64_t> point(offsets);
+  int64_t &along = point[*blocking.alongRow[i]], lane = along % kBytesPerHalf;
+  along -= lane;
+  auto load = [&](int64_t row) -> Value {
+    SmallVector<int64_t> there(point);
+    there[blocking.packedDim] += row;
+    return loadPacked(i, distanceTo(i, there), b.getI16Type());
+  };
+  Value first = load(number);
+  Value &word = rows[first.getAsOpaquePointer()];
+  if (!word) {
+    Value second = arith::ExtUIOp::create(b, loc, b.getI32Type(), load(number + 2));
+    word = arith::OrIOp::create(b, loc, arith::ExtUIOp::create(b, loc, b.getI32Type(), first),
+                                arith::ShLIOp::create(b, loc, second, int32(b, loc, 16)));
+  }
+  Value &wide = widened[{word.getAsOpaquePointer(), lane}];
+  if (!wide)
+    wide = widen(b, loc, word, lane == 0, model.zeroPoints->at(i));
+  return wide;
+}
+
+/// Four terms each, of which two are multiplied at a time.
+SmallVector<Value> Emitter::emitRowPairs(ArrayRef<SmallVector<int64_t>> points,
+                                         Values accumulators) {
+  for (unsigned number : {0, 1})
+    for (auto [point, accumulator] : llvm::zip_equal(points, accumulators)) {
+      auto load = [&, at = ArrayRef<int64_t>(point)](unsigned i) {
+        return blocking.alongRow[i] ? loadRowPair(i, at, number)
+                                    : loadFactor(i, at, Unit::Word, number).halves;
+      };
+      Value x = load(0), w = load(1);
+      accumulator = intrinsic(b, loc, "smlad", {x, w, accumulator});
+    }
+  anchored.clear();
+  widened.clear();
+  rows.clear();
+  return accumulators;
+}
+
 /// The last terms of a run and of the next one.
 SmallVector<Value> Emitter::emitTailPair(ArrayRef<SmallVector<int64_t>> points,
                                          Values accumulators) {
@@ -243,50 +289,6 @@ SmallVector<Value> Emitter::emitTailPair(ArrayRef<SmallVector<int64_t>> points,
     accumulator = intrinsic(b, loc, "smlad", {loadPair(point), w, accumulator});
   }
   anchored.clear();
-  return accumulators;
-}
-
-/// VMLADAV on sixteen bytes, whose zero point is subtracted from the sum, or on eight that are
-/// widened as they are loaded, less the zero point.
-SmallVector<Value> Emitter::emitVectorTerms(ArrayRef<SmallVector<int64_t>> points,
-                                            Values accumulators, Unit unit) {
-  bool isWhole = unit == Unit::Vector;
-  int64_t count = isWhole ? kBytesPerVector : kBytesPerVector / 2;
-  auto type = VectorType::get({count}, isWhole ? b.getI8Type() : b.getI16Type());
-  std::map<std::pair<unsigned, const void *>, Value> vectors;
-  auto splatOf = [&](int64_t value) {
-    Attribute attr = b.getIntegerAttr(type.getElementType(), value);
-    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, attr));
-  };
-  auto load = [&](unsigned i, ArrayRef<int64_t> point) {
-    AffineExpr distance = distanceTo(i, point);
-    Value &vector = vectors[{i, distance.getAsOpaquePointer()}];
-    if (!vector) {
-      auto bytes = VectorType::get({count}, b.getI8Type());
-      vector = LLVM::LoadOp::create(b, loc, bytes, pointerTo(anchor->inputs[i], distance),
-                                    /*alignment=*/1);
-      if (!isWhole)
-        vector = arith::ExtSIOp::create(b, loc, type, vector);
-      if (int64_t zeroPoint = (*model.zeroPoints)[i]; !isWhole && zeroPoint)
-        vector = arith::SubIOp::create(b, loc, vector, splatOf(zeroPoint));
-    }
-    return vector;
-  };
-  auto add = [&](Value sum, Value x, Value w) {
-    Value zero = int32(b, loc, 0);
-    return intrinsic(b, loc, isWhole ? "mve.vmldava.v16i8" : "mve.vmldava.v8i16",
-                     {zero, zero, zero, sum, x, w});
-  };
-  for (auto [point, accumulator] : llvm::zip(points, accumulators)) {
-    Value x = load(0, point), w = load(1, point);
-    accumulator = add(accumulator, x, w);
-  }
-  if (int64_t stored = zeroPointOfStored(); isWhole && stored) {
-    Value zeroPoint = splatOf(stored);
-    auto sums = MutableArrayRef(accumulators).drop_front(points.size());
-    for (auto [point, sum] : llvm::zip_equal(weightVectors(points), sums))
-      sum = add(sum, zeroPoint, load(1, point));
-  }
   return accumulators;
 }
 
@@ -348,12 +350,14 @@ SmallVector<Value> Emitter::emitNeighbours(Interval range, ArrayRef<SmallVector<
   position[d] = b.getAffineConstantExpr(range.low);
   if (anchor->inUpper != inUpper)
     setAnchor();
-  if (numWords > kUnrolledWords) {
-    int64_t step = kWordsPerTurn * wordBytes;
+  bool isRows = blocking.packing == Blocking::Packing::Rows;
+  int64_t perTurn = isRows ? kRowsPerTurn : kWordsPerTurn;
+  if (numWords > (isRows ? kRowsPerTurn : kUnrolledWords)) {
+    int64_t step = perTurn * wordBytes;
     done = size / step * step;
     accumulators =
         emitMovingLoop(d, {range.low, range.low + done}, step, points, std::move(accumulators),
-                       [&](Values carried) { return words(0, kWordsPerTurn, std::move(carried)); });
+                       [&](Values carried) { return words(0, perTurn, std::move(carried)); });
   }
   int64_t rest = hasWords ? (size - done) / wordBytes : 0;
   accumulators = words(done, rest, std::move(accumulators));

@@ -330,6 +330,17 @@ def test_training(
     check_training(graph, optimizer, int8, tt.SparseUpdate(rules) if rules else None)
 
 
+# Sums and rows around the sizes at which words and pairs of rows change over to single bytes.
+@pytest.mark.parametrize(("channels", "width"), [(4, 4), (6, 7), (7, 8), (10, 9)])
+def test_int8_gradients_of_any_size(channels: int, width: int) -> None:
+    layers = Layers(generator(channels), (1, 5, width, 3))
+    layers.conv(channels, (3, 3), (1, 1), (1, 1, 1, 1))
+    layers.conv(channels + 5)
+    layers.conv(channels, (3, 3), (2, 1), (1, 1, 1, 1))
+    layers.head(4)
+    check_training(layers.finish(), tt.SGD(0.1), tt.Int8(seed=3, grad="int8"))
+
+
 @pytest.mark.parametrize("grad", ["f32", "int8"])
 def test_an_int8_head_learns(grad: str) -> None:
     layers = Layers(generator(2), (2, 6, 5, 3))
