@@ -1,11 +1,15 @@
-"""Instructions a multiplication with addition of int8 kernels on an emulated Cortex-M.
+"""Instructions per multiplication with addition of int8 kernels on an emulated Cortex-M.
 
     python benchmarks/kernels.py
 
 Each row is one convolution with its bias and requantization, alone in a program; what the call
 itself costs is counted too. The input lies where the program keeps it, as in TinyEngine. Beside
 it stand TinyEngine's and CMSIS-NN's kernels of the same shape, built with arm-none-eabi-gcc 12.2
--Ofast for a Cortex-M7 and counted in the same way.
+-Ofast for a Cortex-M7 and counted in the same way. The second table is of the same convolutions in
+a training step: the gradient of the input, and that of the weight with its update in place, with
+gradients of activations in f32 and in int8; TinyEngine has the first only. Results there do not
+overlap operands: in a network the planner allows each kernel the fastest order of loops with which the
+arena does not grow.
 """
 
 from __future__ import annotations
@@ -14,12 +18,13 @@ from dataclasses import dataclass
 
 import click
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
 import tinytrain_mlir as tt
 from tinytrain_mlir.frontends.graph_builder import ParamLayout
-from tinytrain_mlir.graph import Graph, MlirBuilder
+from tinytrain_mlir.graph import Graph, MlirBuilder, Tensor
 from tinytrain_mlir.quantization import Quantization
 
 
@@ -54,32 +59,24 @@ class Shape:
         terms = self.kernel**2 * (1 if self.depthwise else self.inputs)
         return side**2 * self.outputs * terms
 
-    def graph(self) -> Graph:
-        """The convolution with random weights."""
-        random = np.random.default_rng(0)
+    def graph(self, *, trains: bool = False) -> Graph:
+        """The convolution with random weights; one that trains stands between other layers.
+
+        Ahead of it is a pointwise convolution, whose bias asks for the gradient of the input.
+        """
         builder = MlirBuilder()
-        shape = (1, self.side, self.side, self.inputs)
-        x = builder.input("input", shape, "f32", Quantization((0.02,), -3))
+        x = builder.input("input", (1, self.side, self.side, self.inputs), "f32", _ACTIVATION)
+        random = np.random.default_rng(0)
+        if trains:
+            x = _convolution(builder, random, "first", x, (self.inputs, 1, 1, self.inputs))
         taps = (self.kernel, self.kernel)
-        w_shape = (1, *taps, self.outputs) if self.depthwise else (self.outputs, *taps, self.inputs)
-        axis = 3 if self.depthwise else 0
-        scales = tuple(np.geomspace(1e-3, 3e-3, self.outputs).tolist())
-        w = builder.parameter(
-            "conv.weight",
-            random.integers(-127, 128, w_shape, np.int8),
-            ParamLayout.identity(w_shape),
-            Quantization(scales, axis=axis),
-        )
-        b = builder.parameter(
-            "conv.bias",
-            random.integers(-999, 1000, self.outputs).astype(np.int32),
-            ParamLayout.identity((self.outputs,)),
-            Quantization(tuple(0.02 * s for s in scales), axis=0, bits=32),
-        )
-        side = self.kernel // 2
-        groups = self.inputs if self.depthwise else 1
-        y = builder.conv2d(x, w, (self.stride,) * 2, (side,) * 4, (1, 1), groups)
-        y = builder.requantize(builder.bias_add(y, b), Quantization((0.05,), -128))
+        shape = (1, *taps, self.outputs) if self.depthwise else (self.outputs, *taps, self.inputs)
+        y = _convolution(builder, random, "conv", x, shape, self.stride)
+        if trains:
+            features = builder.dequantize(builder.global_avg_pool(y))
+            head = random.normal(0, 0.1, (10, self.outputs)).astype(np.float32)
+            w = builder.parameter("head.weight", head, ParamLayout.identity(head.shape))
+            y = builder.matmul(features, w, transpose_b=True)
         builder.output([y])
         return builder.finish()
 
@@ -87,10 +84,70 @@ class Shape:
         """Of one inference, on the emulated target."""
         program = tt.compile(self.graph(), loss=None, update=tt.NoUpdate(), target=target)
         with program.load() as session:
-            session.infer(np.zeros((1, self.inputs, self.side, self.side), np.int8))
+            session.infer(self._image())
             count = session.instructions
         assert count is not None
         return count
+
+    def gradients(self, target: str, grad: str) -> tuple[int, int]:
+        """Instructions of the input's gradient, and of the weight's with its update.
+
+        Args:
+            target: one that unicorn emulates.
+            grad: how gradients of activations are held, see `tt.Int8`.
+        """
+        program = tt.compile(
+            self.graph(trains=True),
+            update=tt.SparseUpdate({"first.bias": True, "conv.weight": True}),
+            precision=tt.Int8(grad=grad),
+            target=target,
+            passes=tt.MemoryPasses(overlap=False),
+        )
+        with program.load("unicorn") as session:
+            session.step(self._image(), np.array([1]))
+            rows = session.profile().rows
+        of_input, of_weight = (
+            sum(row.instructions for row in rows if f"conv2d_{kind}_grad" in row.label)
+            for kind in ("input", "weight")
+        )
+        return of_input, of_weight
+
+    def _image(self) -> npt.NDArray[np.int8]:
+        shape = (1, self.inputs, self.side, self.side)
+        return np.random.default_rng(1).integers(-128, 128, shape, np.int8)
+
+
+_ACTIVATION = Quantization((0.02,), -3)
+
+
+def _convolution(
+    builder: MlirBuilder,
+    random: np.random.Generator,
+    name: str,
+    x: Tensor,
+    shape: tuple[int, ...],
+    stride: int = 1,
+) -> Tensor:
+    """A convolution that pads by half of its kernel, a bias and a requantization."""
+    depthwise = shape[0] == 1 and shape[3] == x.shape[3]
+    axis, side = 3 if depthwise else 0, shape[1] // 2
+    outputs = shape[axis]
+    scales = tuple(np.geomspace(1e-3, 3e-3, outputs).tolist())
+    w = builder.parameter(
+        f"{name}.weight",
+        random.integers(-127, 128, shape, np.int8),
+        ParamLayout.identity(shape),
+        Quantization(scales, axis=axis),
+    )
+    b = builder.parameter(
+        f"{name}.bias",
+        random.integers(-999, 1000, outputs).astype(np.int32),
+        ParamLayout.identity((outputs,)),
+        Quantization(tuple(0.02 * s for s in scales), axis=0, bits=32),
+    )
+    groups = x.shape[3] if depthwise else 1
+    y = builder.conv2d(x, w, (stride,) * 2, (side,) * 4, (1, 1), groups)
+    return builder.requantize(builder.bias_add(y, b), _ACTIVATION)
 
 
 SHAPES = (
@@ -109,13 +166,26 @@ SHAPES = (
 )
 
 
-@click.command(help=__doc__)
-@click.option("--target", default="cortex-m7", show_default=True, help="An emulated target.")
-def main(target: str) -> None:
-    """Prints the table."""
-    table = Table("kernel", "MACs", f"{target}", "TinyEngine", "CMSIS-NN", "TinyEngine / ours")
+# What TinyEngine takes for its kernels of f32: the gradient of the input of pointwise convolutions,
+# of depthwise ones, of those with stride 2; that of a weight with its update.
+TINYENGINE_GRADIENTS = {"pointwise": "3.5-3.7", "depthwise": "3.0-4.0", "stride 2": "9-11"}
+TINYENGINE_WEIGHT = "4.0-4.2"
+
+
+def _of_input(shape: Shape) -> str:
+    kind = "pointwise" if shape.kernel == 1 else "depthwise" if shape.depthwise else ""
+    return TINYENGINE_GRADIENTS.get("stride 2" if kind and shape.stride == 2 else kind, "")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(*columns)
     for column in table.columns[1:]:
         column.justify = "right"
+    return table
+
+
+def _forward(target: str) -> Table:
+    table = _table("kernel", "MACs", target, "TinyEngine", "CMSIS-NN", "TinyEngine / ours")
     for shape in SHAPES:
         ours = shape.instructions(target) / shape.macs
         others = [shape.tinyengine, shape.cmsis_nn]
@@ -126,7 +196,37 @@ def main(target: str) -> None:
             *(f"{other:.2f}" if other else "" for other in others),
             f"{shape.tinyengine / ours:.2f}" if shape.tinyengine else "",
         )
-    Console().print(table)
+    return table
+
+
+def _backward(target: str) -> Table:
+    table = _table(
+        "gradients",
+        *("dX f32", "dX int8", "TinyEngine"),
+        *("dW f32", "dW int8", "TinyEngine"),
+    )
+    for shape in SHAPES:
+        inputs, weights = zip(
+            *(shape.gradients(target, grad) for grad in ("f32", "int8")), strict=True
+        )
+        table.add_row(
+            shape.name,
+            *(f"{count / shape.macs:.2f}" for count in inputs),
+            _of_input(shape),
+            *(f"{count / shape.macs:.2f}" for count in weights),
+            TINYENGINE_WEIGHT,
+        )
+    return table
+
+
+@click.command(help=__doc__)
+@click.option("--target", default="cortex-m7", show_default=True, help="An emulated target.")
+@click.option("--forward-only", is_flag=True, help="Leave out gradients, which unicorn counts.")
+def main(target: str, forward_only: bool) -> None:
+    """Prints the tables."""
+    Console().print(_forward(target))
+    if not forward_only:
+        Console().print(_backward(target))
 
 
 if __name__ == "__main__":

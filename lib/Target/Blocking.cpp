@@ -42,6 +42,13 @@ public:
       useWindow(blocking, *window);
       return blocking;
     }
+    if (std::optional<Blocking::TapRow> tapRow = findTapRow()) {
+      blocking.tapRow = tapRow;
+      blocking.tile[tapRow->taps] = model.extents[tapRow->taps];
+      llvm::erase(blocking.loopDims, tapRow->taps);
+      blocking.loopDims.push_back(tapRow->taps);
+      return blocking;
+    }
     if (model.packed)
       usePackedWeights(blocking);
     else if (target.byteProducts == ByteProducts::SMLAD && model.zeroPoints)
@@ -213,6 +220,41 @@ private:
     int64_t width = phases.empty() ? 1 : model.extents[phases.back()];
     blocking.tile[window.columns] =
         std::min(model.extents[window.columns], std::max<int64_t>(1, kColumns / width));
+  }
+
+  /// See `Blocking::tapRow`: on a core without vectors, both factors of the same channel, and taps that
+  /// meet the padding together with the columns.
+  std::optional<Blocking::TapRow> findTapRow() const {
+    constexpr int64_t kTerms = 512;
+    if (!target.isMicrocontroller || target.vectorBits || !model.isSum || !isWorthUnrolling() ||
+        model.join || reads.size() != 2 || model.inputs.size() != 2 || model.reductions.size() < 2 ||
+        !phases.empty())
+      return std::nullopt;
+    const Access &x = *reads[0], &g = *reads[1];
+    unsigned columns = model.reductions.back();
+    std::optional<unsigned> taps, channels;
+    for (unsigned d : model.parallel) {
+      if (dependenceOf(x, d, dims).contiguous && dependenceOf(g, d, dims).contiguous)
+        channels = d;
+      else if (dependenceOf(x, d, dims).any && !dependenceOf(g, d, dims).any &&
+               model.extents[d] > 1)
+        taps = d; // the last one: a row's
+    }
+    if (!channels || !taps || isAnyInputGuarded(model, *channels) || !g.guards.empty() ||
+        !model.offsetOf(x) || !model.offsetOf(g) ||
+        model.extents[*taps] * model.extents[columns] > kTerms)
+      return std::nullopt;
+    // The padding of a row is a matter of its taps and columns alone.
+    for (const Guard &guard : x.guards) {
+      std::optional<Linear> e = Linear::get(guard.expr, dims);
+      if (!e)
+        return std::nullopt;
+      for (unsigned d = 0; d < dims; ++d)
+        if (e->coefficients[d] && d != columns && d != *taps &&
+            (e->coefficients[columns] || e->coefficients[*taps]))
+          return std::nullopt;
+    }
+    return Blocking::TapRow{*taps, columns};
   }
 
   /// True where so many terms are computed that code without loops is worth its flash, or where it

@@ -63,6 +63,12 @@ struct Blocking {
     unsigned channels, rows, columns;
   };
   std::optional<Window> window;
+  /// Of a depthwise weight's gradient: a tile has the taps of a row, and the columns of the image are
+  /// code without a loop, so that it is known which terms lie in the padding.
+  struct TapRow {
+    unsigned taps, columns;
+  };
+  std::optional<TapRow> tapRow;
   /// Terms that an instruction adds to a lane, with `Packing::Groups`, and how.
   int64_t group = 1;
   ByteProducts byteProducts = ByteProducts::Plain;

@@ -105,6 +105,9 @@ private:
   void holdWeights();
   bool holds(const Guard &guard, llvm::ArrayRef<int64_t> offsets) const;
   bool isTerm(llvm::ArrayRef<int64_t> offsets) const;
+  bool isInRow(llvm::ArrayRef<int64_t> offsets) const;
+  Values emitColumns(Interval range, llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
+                     Values accumulators);
   Values emitNeighbours(Interval range, llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                         Values accumulators);
   mlir::Value loadRowPair(unsigned i, llvm::ArrayRef<int64_t> offsets, unsigned number);

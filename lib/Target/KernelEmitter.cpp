@@ -195,6 +195,8 @@ void Emitter::forEachPart(unsigned d, Interval range, function_ref<void(Interval
 void Emitter::emitRange(unsigned i, Interval all) {
   unsigned d = blocking.loopDims[i];
   int64_t step = blocking.tile[d];
+  if (blocking.tapRow && d == blocking.tapRow->taps)
+    return emitInterior(i, all);
   Interval inside = all;
   bool isKnown = bordersAreKnown(d);
   if (step > 1 || isUnrolled(0) || isKnown) {
@@ -468,6 +470,8 @@ SmallVector<Value> Emitter::emitReductionRange(unsigned i, Interval range,
                                                ArrayRef<SmallVector<int64_t>> points,
                                                Values accumulators) {
   unsigned d = model.reductions[i];
+  if (blocking.tapRow && d == blocking.tapRow->columns)
+    return emitColumns(range, points, std::move(accumulators));
   int64_t step = blocking.vectorDim == d            ? blocking.lanes
                  : i + 1 == model.reductions.size() ? blocking.group
                                                     : 1;

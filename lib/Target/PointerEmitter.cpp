@@ -122,7 +122,7 @@ Value Emitter::pointerTo(Anchor::Input &input, AffineExpr distance) {
     pointer = LLVM::GEPOp::create(b, loc, pointer.getType(), input.element, pointer, by);
   };
   bool isConstant = distance == b.getAffineConstantExpr(0);
-  if (blocking.window && isConstant &&
+  if ((blocking.window || blocking.tapRow) && isConstant &&
       elements - start > reachOf(input.element) / sizeOf(input.element)) {
     advance(int32_t(elements - start));
     pointer = opaque(b, loc, pointer);

@@ -7,6 +7,9 @@
 // which terms lie in the padding is known. An input gradient with a stride has all its phases in
 // one tile, as they read the same gradients. Rows away from the border share one loop.
 //
+// Likewise the gradient of a depthwise weight: all taps of a row share the pixels of a row, which are
+// loaded once.
+//
 //===----------------------------------------------------------------------===//
 
 #include "lib/Target/Emitter.h"
@@ -177,4 +180,34 @@ void Emitter::emitWindowTile(ArrayRef<SmallVector<int64_t>> points) {
   loaded.clear();
   anchored.clear();
   anchor.reset();
+}
+
+/// True if a term at `offsets` lies in no padding to the left or right; that above and below is none of
+/// the loops' values.
+bool Emitter::isInRow(ArrayRef<int64_t> offsets) const {
+  return llvm::all_of(model.inputs[0]->guards, [&](const Guard &guard) {
+    auto value = dyn_cast<AffineConstantExpr>(at(guard.expr, offsets));
+    return !value || (value.getValue() >= 0 && value.getValue() < guard.size);
+  });
+}
+
+/// The terms of a row of pixels.
+SmallVector<Value> Emitter::emitColumns(Interval range, ArrayRef<SmallVector<int64_t>> points,
+                                        Values accumulators) {
+  unsigned d = blocking.tapRow->columns;
+  AffineExpr oldPosition = position[d];
+  position[d] = b.getAffineConstantExpr(0);
+  setAnchor();
+  for (int64_t v = range.low; v < range.high; ++v)
+    for (auto [point, accumulator] : llvm::zip_equal(points, accumulators)) {
+      SmallVector<int64_t> place(point);
+      place[d] = v;
+      if (isInRow(place))
+        accumulator = emitTerm(place, accumulator).front();
+    }
+  position[d] = oldPosition;
+  loaded.clear();
+  anchored.clear();
+  anchor.reset();
+  return accumulators;
 }
