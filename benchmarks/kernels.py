@@ -89,16 +89,17 @@ class Shape:
         assert count is not None
         return count
 
-    def gradients(self, target: str, grad: str) -> tuple[int, int]:
-        """Instructions of the input's gradient, and of the weight's with its update.
+    def gradient(self, of: str, target: str, grad: str) -> int:
+        """Instructions of one gradient in a training step.
 
         Args:
+            of: "input", past a weight that is frozen, or "weight", with its update.
             target: one that unicorn emulates.
             grad: how gradients of activations are held, see `tt.Int8`.
         """
         program = tt.compile(
             self.graph(trains=True),
-            update=tt.SparseUpdate({"first.bias": True, "conv.weight": True}),
+            update=tt.SparseUpdate({"first.bias" if of == "input" else "conv.weight": True}),
             precision=tt.Int8(grad=grad),
             target=target,
             passes=tt.MemoryPasses(overlap=False),
@@ -106,11 +107,7 @@ class Shape:
         with program.load("unicorn") as session:
             session.step(self._image(), np.array([1]))
             rows = session.profile().rows
-        of_input, of_weight = (
-            sum(row.instructions for row in rows if f"conv2d_{kind}_grad" in row.label)
-            for kind in ("input", "weight")
-        )
-        return of_input, of_weight
+        return sum(row.instructions for row in rows if f"conv2d_{of}_grad" in row.label)
 
     def _image(self) -> npt.NDArray[np.int8]:
         shape = (1, self.inputs, self.side, self.side)
@@ -206,16 +203,11 @@ def _backward(target: str) -> Table:
         *("dW f32", "dW int8", "TinyEngine"),
     )
     for shape in SHAPES:
-        inputs, weights = zip(
-            *(shape.gradients(target, grad) for grad in ("f32", "int8")), strict=True
+        inputs, weights = (
+            [f"{shape.gradient(of, target, grad) / shape.macs:.2f}" for grad in ("f32", "int8")]
+            for of in ("input", "weight")
         )
-        table.add_row(
-            shape.name,
-            *(f"{count / shape.macs:.2f}" for count in inputs),
-            _of_input(shape),
-            *(f"{count / shape.macs:.2f}" for count in weights),
-            TINYENGINE_WEIGHT,
-        )
+        table.add_row(shape.name, *inputs, _of_input(shape), *weights, TINYENGINE_WEIGHT)
     return table
 
 

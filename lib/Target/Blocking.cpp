@@ -163,13 +163,22 @@ private:
     return !phases.empty() && d < phases.front() && !isAnyStoreGuarded(model, d);
   }
 
+  /// True of sums of f32, and of products of int8 that are so small that f32 holds them.
+  bool sumsAreExactInFloat() const {
+    constexpr int64_t kLargest = 1 << 24, kProduct = 1 << 14;
+    if (!model.startValues[0])
+      return false;
+    return isa<FloatType>(model.startValues[0].getType()) ||
+           (model.zeroPoints == std::array<int64_t, 2>{0, 0} &&
+            reductionTrip * kProduct <= kLargest);
+  }
+
   /// See `Blocking::window`: f32 on a core without vectors, one channel of both factors for each
   /// result, and not too much code.
   std::optional<Blocking::Window> findWindow() const {
     if (order == Blocking::Order::Pixels || !target.isMicrocontroller || !target.hasFPU ||
         target.vectorBits || !model.isSum || !isWorthUnrolling() || model.join ||
-        reads.size() != 2 || model.reductions.size() != 2 || !model.startValues[0] ||
-        !isa<FloatType>(model.startValues[0].getType()))
+        reads.size() != 2 || model.reductions.size() != 2 || !sumsAreExactInFloat())
       return std::nullopt;
     const Access &x = *reads[0], &w = *reads[1];
     if (&x != &*model.inputs[0] || &w != &*model.inputs[1])
@@ -190,7 +199,7 @@ private:
           isAnyStoreGuarded(model, d) ||
           (d != window.rows && d != window.columns && isGuarded(x, d)))
         return std::nullopt;
-    constexpr int64_t kTerms = 2000;
+    constexpr int64_t kTerms = 3000;
     if (windowTerms(window) > kTerms)
       return std::nullopt;
     return window;
@@ -222,13 +231,13 @@ private:
         std::min(model.extents[window.columns], std::max<int64_t>(1, kColumns / width));
   }
 
-  /// See `Blocking::tapRow`: on a core without vectors, both factors of the same channel, and taps that
-  /// meet the padding together with the columns.
+  /// See `Blocking::tapRow`: on a core without vectors, a sum over images, rows and columns of
+  /// factors of the same channel, and taps that meet the padding together with the columns.
   std::optional<Blocking::TapRow> findTapRow() const {
     constexpr int64_t kTerms = 512;
     if (!target.isMicrocontroller || target.vectorBits || !model.isSum || !isWorthUnrolling() ||
-        model.join || reads.size() != 2 || model.inputs.size() != 2 || model.reductions.size() < 2 ||
-        !phases.empty())
+        model.join || reads.size() != 2 || model.inputs.size() != 2 ||
+        model.reductions.size() != 3 || !phases.empty())
       return std::nullopt;
     const Access &x = *reads[0], &g = *reads[1];
     unsigned columns = model.reductions.back();

@@ -63,8 +63,8 @@ struct Blocking {
     unsigned channels, rows, columns;
   };
   std::optional<Window> window;
-  /// Of a depthwise weight's gradient: a tile has the taps of a row, and the columns of the image are
-  /// code without a loop, so that it is known which terms lie in the padding.
+  /// Of a depthwise weight's gradient: a tile has the taps of a row, and the columns of the image
+  /// are code without a loop, so that it is known which terms lie in the padding.
   struct TapRow {
     unsigned taps, columns;
   };

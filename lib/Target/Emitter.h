@@ -103,6 +103,8 @@ private:
   void emitWindowTile(llvm::ArrayRef<llvm::SmallVector<int64_t>> points);
   Interval interiorRows();
   void holdWeights();
+  mlir::Value asFloat(mlir::Value value);
+  mlir::Value emitWindowTerm(llvm::ArrayRef<int64_t> point, mlir::Value sum);
   bool holds(const Guard &guard, llvm::ArrayRef<int64_t> offsets) const;
   bool isTerm(llvm::ArrayRef<int64_t> offsets) const;
   bool isInRow(llvm::ArrayRef<int64_t> offsets) const;

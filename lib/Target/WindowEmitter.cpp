@@ -1,18 +1,21 @@
 //===- WindowEmitter.cpp - Small windows on small images, without loops ----------===//
 //
-// For f32 on cores without vectors: depthwise convolutions and their input gradients, where a
-// result has few terms and a loop's own instructions, weights that are converted again and again
-// and conditions on the padding would cost more than the terms. The weights of a channel are loaded
-// first, then each row of results is computed in tiles of neighbours that have code of their own:
-// which terms lie in the padding is known. An input gradient with a stride has all its phases in
-// one tile, as they read the same gradients. Rows away from the border share one loop.
+// For f32, and gradients in int8, on cores without vectors: depthwise convolutions and their input
+// gradients, where a result has few terms and a loop's own instructions, weights that are converted
+// again and again and conditions on the padding would cost more than the terms. The weights of a
+// channel are loaded first, then each row of results is computed in tiles of neighbours that have
+// code of their own: which terms lie in the padding is known. An input gradient with a stride has
+// all its phases in one tile, as they read the same gradients. Rows away from the border share one
+// loop.
 //
-// Likewise the gradient of a depthwise weight: all taps of a row share the pixels of a row, which are
-// loaded once.
+// Likewise the gradient of a depthwise weight: all taps of a row share the pixels of a row, which
+// are loaded once.
 //
 //===----------------------------------------------------------------------===//
 
 #include "lib/Target/Emitter.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 using namespace tinytrain;
@@ -131,9 +134,22 @@ void Emitter::holdWeights() {
        product(SmallVector<int64_t>(dims, 0), termDims(model, blocking), ranges))
     if (llvm::all_of(access.guards, [&](const Guard &g) { return holds(g, place); })) {
       auto [buffer, index] = placeOf(access, place);
-      weights[keyOf(buffer, index)] = load(access, place);
+      Value weight = load(access, place);
+      weights[keyOf(buffer, index)] = model.zeroPoints ? asFloat(weight) : weight;
     }
   loaded.clear();
+}
+
+/// A stored integer as f32, which holds sums of a few products of them exactly.
+Value Emitter::asFloat(Value value) {
+  return arith::SIToFPOp::create(b, loc, b.getF32Type(), value);
+}
+
+Value Emitter::emitWindowTerm(ArrayRef<int64_t> point, Value sum) {
+  if (!model.zeroPoints)
+    return emitTerm(point, sum).front();
+  Value x = asFloat(loadAnchored(0, point)), w = load(*model.inputs[1], point);
+  return math::FmaOp::create(b, loc, x, w, sum);
 }
 
 /// A row of results, or as many rows as there are phases.
@@ -159,8 +175,7 @@ void Emitter::emitWindowTile(ArrayRef<SmallVector<int64_t>> points) {
   anchor->inputs = {anchorOf(*model.inputs[0], 0)};
   anchorStores();
   // A first term is added to -0, which changes nothing.
-  auto type = cast<FloatType>(model.startValues[0].getType());
-  Value none = constant(FloatAttr::get(type, -0.0));
+  Value none = constant(b.getF32FloatAttr(-0.0));
   Values sums(points.size(), none);
   unsigned last = model.reductions.back();
   for (const auto &outer :
@@ -171,19 +186,21 @@ void Emitter::emitWindowTile(ArrayRef<SmallVector<int64_t>> points) {
         for (unsigned d : model.reductions)
           place[d] = d == last ? v : outer[d];
         if (isTerm(place))
-          sum = emitTerm(place, sum).front();
+          sum = emitWindowTerm(place, sum);
       }
   for (Value &sum : sums)
     if (sum == none)
       sum = constant(model.startValues[0]);
+    else if (model.zeroPoints)
+      sum = arith::FPToSIOp::create(b, loc, b.getI32Type(), sum);
   emitResults(points, sums);
   loaded.clear();
   anchored.clear();
   anchor.reset();
 }
 
-/// True if a term at `offsets` lies in no padding to the left or right; that above and below is none of
-/// the loops' values.
+/// True if a term at `offsets` lies in no padding to the left or right; that above and below is
+/// none of the loops' values.
 bool Emitter::isInRow(ArrayRef<int64_t> offsets) const {
   return llvm::all_of(model.inputs[0]->guards, [&](const Guard &guard) {
     auto value = dyn_cast<AffineConstantExpr>(at(guard.expr, offsets));

@@ -283,7 +283,11 @@ TRAINING: list[Any] = [
 
 
 def check_training(
-    graph: Graph, optimizer: tt.SGD, int8: tt.Int8, update: tt.SparseUpdate | None = None
+    graph: Graph,
+    optimizer: tt.SGD,
+    int8: tt.Int8,
+    update: tt.SparseUpdate | None = None,
+    passes: tt.MemoryPasses | None = None,
 ) -> None:
     """Five steps on each target, compared with the oracle's after the first and the last."""
     random = generator(9)
@@ -295,6 +299,7 @@ def check_training(
                 update=update,
                 precision=int8,
                 target=target,
+                passes=passes,
             )
             for target in TARGETS
         ]
@@ -339,6 +344,17 @@ def test_int8_gradients_of_any_size(channels: int, width: int) -> None:
     layers.conv(channels, (3, 3), (2, 1), (1, 1, 1, 1))
     layers.head(4)
     check_training(layers.finish(), tt.SGD(0.1), tt.Int8(seed=3, grad="int8"))
+
+
+# Enough terms for code without loops: gradients of the input in windows, of the weight by rows of taps.
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (7, 2)])
+def test_int8_gradients_of_depthwise_convolutions(kernel: int, stride: int) -> None:
+    layers = Layers(generator(kernel), (1, 9, 8, 3))
+    layers.conv(48)
+    layers.depthwise(kernel, stride)
+    layers.head(4)
+    passes = tt.MemoryPasses(overlap=False)
+    check_training(layers.finish(), tt.SGD(0.1), tt.Int8(seed=8, grad="int8"), passes=passes)
 
 
 @pytest.mark.parametrize("grad", ["f32", "int8"])

@@ -43,6 +43,27 @@ def test_instructions_of_kernels(shape: kernels.Shape) -> None:
     assert per_mac == pytest.approx(KERNELS[shape.name], rel=0.02)
 
 
+# Likewise of gradients: of the input with f32 and int8, of the weight with f32 and int8.
+GRADIENTS = {
+    "pointwise 8²·96→24": (2.06, 2.34, 2.58, 2.72),
+    "pointwise 8²·24→144": (1.83, 1.74, 2.68, 2.89),
+    "pointwise 4²·576→160": (1.86, 1.76, 4.58, 4.42),
+    "depthwise 3×3 s1 8²·144": (2.05, 3.07, 3.39, 2.78),
+    "depthwise 7×7 s1 8²·160": (1.08, 1.47, 1.95, 2.24),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_instructions_of_gradients(name: str) -> None:
+    (shape,) = (shape for shape in kernels.SHAPES if shape.name == name)
+    counts = [
+        shape.gradient(of, "cortex-m7", grad) / shape.macs
+        for of in ("input", "weight")
+        for grad in ("f32", "int8")
+    ]
+    assert counts == pytest.approx(GRADIENTS[name], rel=0.02)
+
+
 TARGETS = (
     *("cortex-m0plus", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-a72", "cortex-a76", "host"),
     pytest.param("cortex-m55", marks=pytest.mark.requires_qemu),
