@@ -47,6 +47,8 @@ inline constexpr llvm::StringLiteral kUpdateOf = "tinytrain.update_of";
 inline constexpr llvm::StringLiteral kRandomState = "random_state";
 /// Ends the name of a parameter's frozen part.
 inline constexpr llvm::StringLiteral kFrozenPart = "#frozen";
+/// Ends the name of a copy of a frozen parameter, in another layout.
+inline constexpr llvm::StringLiteral kPackedCopy = "#packed";
 /// Names of the attributes on kernel functions and their calls.
 inline constexpr llvm::StringLiteral kOverlaps = "tinytrain.overlaps";
 inline constexpr llvm::StringLiteral kKernelLabel = "tinytrain.kernel_label";

@@ -351,6 +351,8 @@ def PackFrozenWeights : Pass<"tinytrain-pack-frozen-weights", "::mlir::ModuleOp"
     `O x ... x I` are then expected as `[O / lanes][terms / group][lanes][group]`, the terms of a
     sum in order: a vector runs over output channels, and each lane holds the `group` neighbours
     that one instruction multiplies and adds. Types and indices in kernels stay as they are.
+    Where other kernels read it otherwise, as an input gradient does, a microcontroller keeps one
+    plain weight in its flash; elsewhere the former kernels read a copy, the parameter `name#packed`.
 
     With the DSP extension, weights of layers with many pixels get `tinytrain.widened = run`
     instead, and twice the room: the bytes of each run, which is the last dimension or the
@@ -362,6 +364,7 @@ def PackFrozenWeights : Pass<"tinytrain-pack-frozen-weights", "::mlir::ModuleOp"
   ];
   let statistics = [
     Statistic<"numPacked", "packed", "Number of weights that are packed">,
+    Statistic<"numCopies", "copies", "Number of weights with a packed copy">,
   ];
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }

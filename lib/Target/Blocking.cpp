@@ -154,6 +154,8 @@ private:
     blocking.byteProducts = target.byteProducts;
     if (blocking.group > 1)
       blocking.packing = Blocking::Packing::Groups;
+    else if (multipliesHalves())
+      blocking.packing = Blocking::Packing::Halves;
   }
 
   /// Dimensions ahead of the first phase, images and rows, stay ahead of it, so that results
@@ -281,7 +283,8 @@ private:
   bool isParallel(unsigned d) const { return llvm::is_contained(model.parallel, d); }
 
   void chooseVectorDim(Blocking &blocking) {
-    unsigned maxLanes = target.lanes(32);
+    // Factors of int8 are halfwords first: twice as many lanes fill two vectors of sums.
+    unsigned maxLanes = target.lanes(multipliesHalves() ? 16 : 32);
     double best = 1.0 + reads.size(); // cost per element of scalar code
     for (unsigned d = 0; d < dims; ++d) {
       if (llvm::is_contained(phases, d) || runsBeforePhases(d) || (!isParallel(d) && !model.isSum))
@@ -316,6 +319,15 @@ private:
         blocking.lanes = lanes;
       }
     }
+    if (blocking.vectorDim && isParallel(*blocking.vectorDim) && multipliesHalves())
+      blocking.packing = Blocking::Packing::Halves;
+  }
+
+  /// True where the products of two vectors of int16 are a matter of two instructions.
+  bool multipliesHalves() const {
+    return model.zeroPoints && reads.size() == 2 &&
+           (target.byteProducts == ByteProducts::SDOT ||
+            target.byteProducts == ByteProducts::SMULL);
   }
 
   /// True where VMLADAV suits: both factors are neighbours along the sum, and enough of them.

@@ -40,6 +40,8 @@ struct Blocking {
     /// In vectors along a parallel dimension: a lane adds the products of a group of terms. See
     /// `KernelModel::packed`.
     Groups,
+    /// In vectors along a parallel dimension: a lane adds one product of int16.
+    Halves,
   };
   Packing packing = Packing::None;
   unsigned packedDim = 0;
@@ -85,7 +87,7 @@ struct Blocking {
                          Order order = Order::Pixels);
 
   /// True where operands are read through pointers that move along (PointerEmitter.cpp).
-  bool usesPointers() const { return packing != Packing::None && packing != Packing::Groups; }
+  bool usesPointers() const { return packsTerms() || packing == Packing::Lanes; }
   /// True where neighbours along a reduction are multiplied at a time.
   bool packsTerms() const {
     return packing == Packing::Pairs || packing == Packing::Rows || packing == Packing::Vectors;

@@ -92,6 +92,7 @@ private:
   bool dependsOnOnly(const Guard &guard, unsigned d) const;
   Interval knownRange(unsigned d, Interval range) const;
   bool isUnrolled(unsigned i) const;
+  mlir::Value emitHalvesTerm(llvm::ArrayRef<int64_t> point, mlir::Value sum);
   Values emitTerms(llvm::ArrayRef<llvm::SmallVector<int64_t>> points,
                    mlir::ValueRange accumulators);
   Values emitTerm(llvm::ArrayRef<int64_t> point, mlir::ValueRange accumulators);

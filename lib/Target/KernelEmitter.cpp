@@ -412,10 +412,10 @@ std::pair<Value, Value> Emitter::reductionBounds(unsigned d, Interval range) {
 SmallVector<Value> Emitter::emitReduction(unsigned i, ArrayRef<SmallVector<int64_t>> points,
                                           Values accumulators) {
   if (i == model.reductions.size()) {
-    if (blocking.packing == Blocking::Packing::None)
-      return emitTerms(points, accumulators);
     if (blocking.packing == Blocking::Packing::Groups)
       return emitGroups(points, std::move(accumulators));
+    if (!blocking.usesPointers())
+      return emitTerms(points, accumulators);
     return emitPackedTerms(points, std::move(accumulators), inLanes() ? Unit::Lane : Unit::Byte);
   }
   unsigned d = model.reductions[i];
@@ -550,13 +550,33 @@ SmallVector<Value> Emitter::emitTerm(ArrayRef<int64_t> point, ValueRange accumul
   return emitBody(root, map, index, point);
 }
 
+/// Adds the products of two vectors of int8, less their zero points, as int16.
+Value Emitter::emitHalvesTerm(ArrayRef<int64_t> point, Value sum) {
+  auto type = VectorType::get({blocking.lanes}, b.getI16Type());
+  Value factors[2];
+  for (unsigned i : {0, 1}) {
+    factors[i] = arith::ExtSIOp::create(b, loc, type, load(*model.inputs[i], point));
+    if (int64_t zeroPoint = model.zeroPoints->at(i)) {
+      auto attr = DenseElementsAttr::get(type, b.getIntegerAttr(b.getI16Type(), zeroPoint));
+      factors[i] =
+          arith::SubIOp::create(b, loc, factors[i], arith::ConstantOp::create(b, loc, type, attr));
+    }
+    factors[i] = arith::ExtSIOp::create(b, loc, sum.getType(), factors[i]);
+  }
+  Value product = arith::MulIOp::create(b, loc, factors[0], factors[1]);
+  return arith::AddIOp::create(b, loc, sum, product);
+}
+
 SmallVector<Value> Emitter::emitTerms(ArrayRef<SmallVector<int64_t>> points,
                                       ValueRange accumulators) {
   loaded.clear();
   unsigned numResults = model.numRootResults();
   Values results;
   for (auto [p, point] : llvm::enumerate(points))
-    llvm::append_range(results, emitTerm(point, accumulators.slice(p * numResults, numResults)));
+    if (blocking.packing == Blocking::Packing::Halves)
+      results.push_back(emitHalvesTerm(point, accumulators[p]));
+    else
+      llvm::append_range(results, emitTerm(point, accumulators.slice(p * numResults, numResults)));
   loaded.clear();
   anchored.clear();
   return results;

@@ -41,14 +41,20 @@ struct Layout {
   }
 };
 
-/// A parameter by name: its arguments, and the kernels that read it.
+/// A kernel that reads a parameter, and how it had best lie for it.
+struct Read {
+  KernelOp kernel;
+  BlockArgument inside;
+  std::optional<Layout> layout;
+};
+
+/// A parameter by name: its arguments, and all that reads it.
 struct Parameter {
   SmallVector<BlockArgument> arguments;
   /// Arguments of kernels that hold kernels.
   SmallVector<BlockArgument> inside;
-  SmallVector<std::pair<KernelOp, BlockArgument>> kernels;
+  SmallVector<Read> reads;
   bool isFrozen = true;
-  std::optional<Layout> layout;
 };
 
 struct PackFrozenWeights : tinytrain::impl::PackFrozenWeightsBase<PackFrozenWeights> {
@@ -69,45 +75,91 @@ struct PackFrozenWeights : tinytrain::impl::PackFrozenWeightsBase<PackFrozenWeig
           if (func.getArgAttr(arg.getArgNumber(), kUpdated) || !visit(arg, parameter, *info))
             parameter.isFrozen = false;
         }
-    for (auto &[name, parameter] : parameters)
-      if (parameter.isFrozen && parameter.layout) {
-        mark(parameter);
+    for (auto &[name, parameter] : parameters) {
+      if (!parameter.isFrozen)
+        continue;
+      if (std::optional<Layout> layout = commonLayout(parameter.reads)) {
+        mark(parameter, *layout);
         ++numPacked;
+      } else if (!info->isMicrocontroller) {
+        markCopy(name, parameter);
       }
+    }
   }
 
 private:
-  /// Looks at all that reads `value`; false where something does not take it as packed weights, or
-  /// not in the layout that others take.
+  /// Looks at all that reads `value`; false where something else than a kernel does.
   static bool visit(Value value, Parameter &parameter, const TargetInfo &info) {
     for (OpOperand &use : value.getUses()) {
       auto kernel = dyn_cast<KernelOp>(use.getOwner());
       if (!kernel)
         return false;
       BlockArgument inside = kernel.getKernelBlock()->getArgument(use.getOperandNumber());
-      if (RowPipeline::isPipeline(kernel)) {
-        parameter.inside.push_back(inside);
-        if (!visit(inside, parameter, info))
-          return false;
+      if (!RowPipeline::isPipeline(kernel)) {
+        parameter.reads.push_back({kernel, inside, layoutOf(kernel, value, inside, info)});
         continue;
       }
-      FailureOr<KernelModel> model = KernelModel::get(kernel);
-      if (failed(model) || model->inputs.size() != 2 || !model->inputs[1] ||
-          model->inputs[1]->operand != inside.getArgNumber() || !inside.hasOneUse() ||
-          llvm::count(kernel->getOperands(), value) != 1)
+      parameter.inside.push_back(inside);
+      if (!visit(inside, parameter, info))
         return false;
-      std::optional<Layout> layout = Layout::get(*model, info);
-      if (!layout || (parameter.layout && !layout->join(*parameter.layout)))
-        return false;
-      parameter.layout = layout;
-      parameter.kernels.push_back({kernel, inside});
     }
     return true;
   }
 
-  void mark(Parameter &parameter) {
+  static std::optional<Layout> layoutOf(KernelOp kernel, Value value, BlockArgument inside,
+                                        const TargetInfo &info) {
+    FailureOr<KernelModel> model = KernelModel::get(kernel);
+    if (failed(model) || model->inputs.size() != 2 || !model->inputs[1] ||
+        model->inputs[1]->operand != inside.getArgNumber() || !inside.hasOneUse() ||
+        llvm::count(kernel->getOperands(), value) != 1)
+      return std::nullopt;
+    return Layout::get(*model, info);
+  }
+
+  /// A layout that suits all, if there is one.
+  static std::optional<Layout> commonLayout(ArrayRef<Read> reads) {
+    std::optional<Layout> result;
+    for (const Read &read : reads) {
+      if (!read.layout || (result && !result->join(*read.layout)))
+        return std::nullopt;
+      if (!result)
+        result = read.layout;
+    }
+    return result;
+  }
+
+  /// Has the kernels that would read packed weights read a copy.
+  void markCopy(StringAttr name, const Parameter &parameter) {
+    Parameter copy;
+    auto operandOf = [](const Read &read) {
+      return KernelOp(read.kernel)->getOperand(read.inside.getArgNumber());
+    };
+    llvm::copy_if(parameter.reads, std::back_inserter(copy.reads), [&](const Read &read) {
+      return read.layout && read.layout->packed &&
+             llvm::is_contained(parameter.arguments, operandOf(read));
+    });
+    std::optional<Layout> layout = commonLayout(copy.reads);
+    if (!layout)
+      return;
+    auto named = StringAttr::get(&getContext(), name.getValue() + kPackedCopy);
+    auto attrs = DictionaryAttr::get(&getContext(),
+                                     NamedAttribute(StringAttr::get(&getContext(), kParam), named));
+    for (BlockArgument arg : parameter.arguments) {
+      auto func = cast<func::FuncOp>(arg.getOwner()->getParentOp());
+      unsigned last = func.getNumArguments();
+      if (failed(func.insertArgument(last, arg.getType(), attrs, arg.getLoc())))
+        return signalPassFailure();
+      copy.arguments.push_back(func.getArgument(last));
+      for (const Read &read : copy.reads)
+        if (operandOf(read) == arg)
+          KernelOp(read.kernel)->setOperand(read.inside.getArgNumber(), func.getArgument(last));
+    }
+    mark(copy, *layout);
+    ++numCopies;
+  }
+
+  void mark(Parameter &parameter, const Layout &layout) {
     Builder b(&getContext());
-    const Layout &layout = *parameter.layout;
     StringRef name = layout.packed ? kPacked : kWidened;
     Attribute attr = b.getI64IntegerAttr(layout.widenedRun.value_or(0));
     if (layout.packed)
@@ -123,10 +175,10 @@ private:
     }
     if (layout.widenedRun)
       llvm::for_each(parameter.inside, widen);
-    for (auto [kernel, inside] : parameter.kernels) {
-      kernel->setAttr(name, attr);
+    for (const Read &read : parameter.reads) {
+      KernelOp(read.kernel)->setAttr(name, attr);
       if (layout.widenedRun)
-        readLeading(inside);
+        readLeading(read.inside);
     }
   }
 

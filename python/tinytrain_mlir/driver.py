@@ -381,6 +381,7 @@ def _initial_block(graph: Graph, slots: tuple[Slot, ...], lr: float, seed: int) 
 
 
 _FROZEN_PART = "#frozen"
+_PACKED_COPY = "#packed"
 
 
 def _read_constants(
@@ -393,20 +394,25 @@ def _read_constants(
         if op.operation.name == "memref.global" and "tinytrain.global" in op.attributes:
             parameter = _text(op.attributes["tinytrain.global"])
             if parameter:
-                name = parameter.removesuffix(_FROZEN_PART)
-                first = trained[name] if name != parameter else 0
-                array = graph.parameters[name].array
-                array = array[..., first:] if array.ndim else array
+                array = _frozen_array(graph, parameter, trained)
                 if "tinytrain.packed" in op.attributes:
                     array = _packed(array, *ir.DenseI64ArrayAttr(op.attributes["tinytrain.packed"]))
                 elif "tinytrain.widened" in op.attributes:
                     array = _widened(array, _integer(op.attributes["tinytrain.widened"]))
                 elif "tinytrain.folded" in op.attributes:
                     folded = _dictionary(op.attributes["tinytrain.folded"])
-                    weight = graph.parameters[_text(folded["weight"])].array
+                    weight = _frozen_array(graph, _text(folded["weight"]), trained)
                     array = _folded(array, weight, _integer(folded["amount"]))
                 result[_text(op.attributes["sym_name"])] = (parameter, array.tobytes())
     return result
+
+
+def _frozen_array(graph: Graph, parameter: str, trained: dict[str, int]) -> Array:
+    """The values of a frozen parameter, of its copy, or of what `trained` leaves of it."""
+    part = parameter.removesuffix(_PACKED_COPY)
+    name = part.removesuffix(_FROZEN_PART)
+    array = graph.parameters[name].array
+    return array[..., trained[name] :] if name != part else array
 
 
 def _folded(bias: Array, weight: Array, amount: int) -> Array:

@@ -64,7 +64,7 @@ def test_mcunet_trains_in_256_kb(emulator: Any) -> None:
     parts = {part.name: part.region.size for part in ram.parts}
     assert parts["arena"] == memory.arena_bytes
     assert parts["trained parameters"] == memory.param_bytes
-    assert 3 * 128 * 128 <= parts["input and output"] <= 3 * 128 * 128 + 64
+    assert 0 < parts["input and output"] <= 64  # the image lies in the arena
     assert len(run.steps) == STEPS and all(s.stack_bytes <= 512 for s in run.steps)
     assert run.is_equal(train("unicorn"))
 

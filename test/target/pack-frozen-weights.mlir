@@ -154,3 +154,53 @@ func.func @halfwords(%x: memref<64x8xi8>, %w: memref<16x8xi8> {tinytrain.param =
   }
   return
 }
+
+// -----
+
+#g = affine_map<(m, n, k) -> (m, k)>
+#x = affine_map<(m, n, k) -> (m, k)>
+#w = affine_map<(m, n, k) -> (n, k)>
+#t = affine_map<(m, n, k) -> (k, n)>
+#y = affine_map<(m, n, k) -> (m, n)>
+
+// Another kernel reads the weight across its rows: where there is no flash to save, the first one reads
+// a packed copy.
+// CHECK-LABEL: func.func @both_ways(
+// CHECK-SAME: %[[W:[a-z0-9]+]]: memref<8x16xf32> {tinytrain.param = "w"}
+// CHECK-SAME: %[[COPY:[a-z0-9]+]]: memref<8x16xf32> {tinytrain.packed = array<i64: 4, 1>, tinytrain.param = "w#packed"}
+// CHECK: tinytrain.kernel ins(%{{.*}}, %[[COPY]])
+// CHECK: tinytrain.kernel ins(%{{.*}}, %[[W]])
+// DSP-LABEL: func.func @both_ways(
+// DSP-NOT: w#packed
+// DSP: return
+func.func @both_ways(%x: memref<4x16xf32>, %w: memref<8x16xf32> {tinytrain.param = "w"}, %y: memref<4x8xf32>, %dx: memref<4x16xf32>) {
+  tinytrain.kernel ins(%x, %w) outs(%y) : (memref<4x16xf32>, memref<8x16xf32>, memref<4x8xf32>) -> () {
+  ^bb0(%a: tensor<4x16xf32>, %b: tensor<8x16xf32>, %c: tensor<4x8xf32>):
+    %zero = arith.constant 0.0 : f32
+    %empty = tensor.empty() : tensor<4x8xf32>
+    %start = linalg.fill ins(%zero : f32) outs(%empty : tensor<4x8xf32>) -> tensor<4x8xf32>
+    %0 = linalg.generic {indexing_maps = [#x, #w, #y], iterator_types = ["parallel", "parallel", "reduction"]}
+        ins(%a, %b : tensor<4x16xf32>, tensor<8x16xf32>) outs(%start : tensor<4x8xf32>) {
+    ^bb0(%p: f32, %q: f32, %acc: f32):
+      %1 = arith.mulf %p, %q : f32
+      %2 = arith.addf %acc, %1 : f32
+      linalg.yield %2 : f32
+    } -> tensor<4x8xf32>
+    tinytrain.yield %0 : tensor<4x8xf32>
+  }
+  tinytrain.kernel ins(%y, %w) outs(%dx) : (memref<4x8xf32>, memref<8x16xf32>, memref<4x16xf32>) -> () {
+  ^bb0(%a: tensor<4x8xf32>, %b: tensor<8x16xf32>, %c: tensor<4x16xf32>):
+    %zero = arith.constant 0.0 : f32
+    %empty = tensor.empty() : tensor<4x16xf32>
+    %start = linalg.fill ins(%zero : f32) outs(%empty : tensor<4x16xf32>) -> tensor<4x16xf32>
+    %0 = linalg.generic {indexing_maps = [#g, #t, #y], iterator_types = ["parallel", "parallel", "reduction"]}
+        ins(%a, %b : tensor<4x8xf32>, tensor<8x16xf32>) outs(%start : tensor<4x16xf32>) {
+    ^bb0(%p: f32, %q: f32, %acc: f32):
+      %1 = arith.mulf %p, %q : f32
+      %2 = arith.addf %acc, %1 : f32
+      linalg.yield %2 : f32
+    } -> tensor<4x16xf32>
+    tinytrain.yield %0 : tensor<4x16xf32>
+  }
+  return
+}

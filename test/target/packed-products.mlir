@@ -55,6 +55,11 @@ func.func @sums(%x: memref<4x16xi8>, %w: memref<8x16xi8>, %y: memref<4x8xi32>) {
 
 // Along what is stored, each sum takes its half of the registers: first the lanes in even bytes,
 // then the others. The terms of a small window are unrolled.
+// With vectors of int16, eight products fill two vectors of sums.
+// OTHER-LABEL: func.func private @lanes
+// OTHER: arith.extsi {{.*}} : vector<8xi8> to vector<8xi16>
+// OTHER: arith.extsi {{.*}} : vector<8xi16> to vector<8xi32>
+// OTHER: arith.muli {{.*}} : vector<8xi32>
 // CHECK-LABEL: func.func private @lanes
 // CHECK: llvm.call_intrinsic "llvm.arm.smlabb"
 // CHECK-NEXT: {{.*}}llvm.call_intrinsic "llvm.arm.smlatt"
