@@ -165,13 +165,14 @@ private:
     return !phases.empty() && d < phases.front() && !isAnyStoreGuarded(model, d);
   }
 
-  /// True of sums of f32, and of products of int8 that are so small that f32 holds them.
+  /// True of sums of f32, and of products of int8, without a bias, that are so small that f32 holds
+  /// them.
   bool sumsAreExactInFloat() const {
     constexpr int64_t kLargest = 1 << 24, kProduct = 1 << 14;
     if (!model.startValues[0])
       return false;
     return isa<FloatType>(model.startValues[0].getType()) ||
-           (model.zeroPoints == std::array<int64_t, 2>{0, 0} &&
+           (model.zeroPoints == std::array<int64_t, 2>{0, 0} && !model.bias &&
             reductionTrip * kProduct <= kLargest);
   }
 

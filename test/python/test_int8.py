@@ -346,6 +346,17 @@ def test_int8_gradients_of_any_size(channels: int, width: int) -> None:
     check_training(layers.finish(), tt.SGD(0.1), tt.Int8(seed=3, grad="int8"))
 
 
+def test_a_zero_point_of_zero_keeps_its_bias() -> None:
+    """A depthwise convolution whose input looks like a gradient, with terms enough for a window."""
+    layers = Layers(generator(2), (1, 9, 8, 48), zero_point=0)
+    layers.depthwise(3)
+    graph = layers.finish()
+    x = image(layers.random, graph)
+    passes = tt.MemoryPasses(overlap=False)
+    with tt.compile(graph, loss=None, target="cortex-m7", passes=passes).load() as session:
+        assert_same(session.infer(x), infer(graph, x), "cortex-m7")
+
+
 # Enough terms for code without loops: gradients of the input in windows, of the weight by rows of taps.
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (7, 2)])
 def test_int8_gradients_of_depthwise_convolutions(kernel: int, stride: int) -> None:
