@@ -514,8 +514,9 @@ def SelectInstructions : Pass<"tinytrain-select-instructions"> {
     The end of a requantization clamps the bits of a float and then subtracts the float's bits
     of zero. The other way round, with a sum that saturates, these are QADD and SSAT. A float that is
     chosen by one bit of a mask becomes TST and VSEL. Two or four requantizations that stand together
-    share the moves to and from the FPU: VMOV takes two registers. On targets without the DSP
-    extension the pass changes nothing.
+    share the moves to and from the FPU: VMOV takes two registers. With Helium, conversions of vectors
+    are hidden from the products that follow them, as LLVM cannot encode what it makes of both; on
+    targets with neither the pass changes nothing.
 
     ```mlir
     // before: six instructions

@@ -18,9 +18,10 @@ inline mlir::Value assembly(mlir::OpBuilder &b, mlir::Location loc, mlir::Type t
       .getResult(0);
 }
 
-/// The same value, of which LLVM knows nothing.
-inline mlir::Value opaque(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value) {
-  return assembly(b, loc, value.getType(), value, "", "=r,0");
+/// The same value, of which LLVM knows nothing, in a register of a class.
+inline mlir::Value opaque(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value,
+                          llvm::StringRef constraints = "=r,0") {
+  return assembly(b, loc, value.getType(), value, "", constraints);
 }
 
 } // namespace tinytrain

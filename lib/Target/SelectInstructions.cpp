@@ -254,6 +254,21 @@ void scaleInGroups(Block &block) {
   flush();
 }
 
+/// LLVM makes a vector's conversion to float and its product with a power of two one VCVT with bits
+/// behind the point, which it fails to encode (22.1, an assertion): it must not see both.
+void separateConversions(Operation *root) {
+  root->walk([](arith::MulFOp op) {
+    if (!isa<VectorType>(op.getType()) ||
+        llvm::none_of(op->getOperands(), [](Value v) { return matchPattern(v, m_Constant()); }))
+      return;
+    for (OpOperand &operand : op->getOpOperands())
+      if (isa_and_nonnull<arith::SIToFPOp, arith::UIToFPOp>(operand.get().getDefiningOp())) {
+        OpBuilder b(op);
+        operand.set(opaque(b, op.getLoc(), operand.get(), /*constraints=*/"=w,0"));
+      }
+  });
+}
+
 struct SelectInstructions : tinytrain::impl::SelectInstructionsBase<SelectInstructions> {
   using SelectInstructionsBase::SelectInstructionsBase;
 
@@ -263,6 +278,8 @@ struct SelectInstructions : tinytrain::impl::SelectInstructionsBase<SelectInstru
       getOperation()->emitError() << "unknown target '" << target << "'";
       return signalPassFailure();
     }
+    if (info->byteProducts == ByteProducts::VMLADAV)
+      separateConversions(getOperation());
     if (info->byteProducts != ByteProducts::SMLAD)
       return;
     RewritePatternSet patterns(&getContext());

@@ -1,4 +1,5 @@
 // RUN: tinytrain-opt %s --tinytrain-select-instructions=target=cortex-m7 | FileCheck %s
+// RUN: tinytrain-opt %s --tinytrain-select-instructions=target=cortex-m55 | FileCheck %s --check-prefix=HELIUM
 // RUN: tinytrain-opt %s --tinytrain-select-instructions=target=cortex-a72 | FileCheck %s --check-prefix=SAME
 // RUN: not tinytrain-opt %s --tinytrain-select-instructions=target=z80 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
@@ -157,4 +158,19 @@ func.func @chain(%x: i32, %a: f32) -> i32 {
   %5 = math.fma %4, %a, %magic : f32
   %6 = arith.bitcast %5 : f32 to i32
   return %6 : i32
+}
+
+// With Helium, LLVM must not see that a product with a power of two follows a conversion.
+// HELIUM-LABEL: func.func @fraction(
+// HELIUM: [[REAL:%.*]] = arith.sitofp
+// HELIUM: [[HIDDEN:%.*]] = llvm.inline_asm "", "=w,0" [[REAL]]
+// HELIUM: arith.mulf [[HIDDEN]]
+// CHECK-LABEL: func.func @fraction(
+// CHECK-NOT: llvm.inline_asm
+// CHECK: return
+func.func @fraction(%x: vector<4xi32>) -> vector<4xf32> {
+  %c = arith.constant dense<0.5> : vector<4xf32>
+  %0 = arith.sitofp %x : vector<4xi32> to vector<4xf32>
+  %1 = arith.mulf %0, %c : vector<4xf32>
+  return %1 : vector<4xf32>
 }
