@@ -3,11 +3,9 @@
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
 #include "lib/Target/Blocking.h"
-#include "lib/Target/RowPipeline.h"
+#include "lib/Target/FrozenParameters.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-
-#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace tinytrain;
@@ -18,13 +16,6 @@ namespace tinytrain {
 } // namespace tinytrain
 
 namespace {
-
-/// A frozen parameter by name: its arguments, and the operands of kernels that read it.
-struct Parameter {
-  SmallVector<BlockArgument> arguments;
-  SmallVector<std::pair<KernelOp, unsigned>> reads;
-  bool isFrozen = true;
-};
 
 /// What a bias can take over from a kernel.
 struct Fold {
@@ -48,19 +39,10 @@ struct FoldZeroPoints : tinytrain::impl::FoldZeroPointsBase<FoldZeroPoints> {
       getOperation().emitError() << "unknown target '" << target << "'";
       return signalPassFailure();
     }
-    llvm::MapVector<StringAttr, Parameter> parameters;
-    for (auto func : getOperation().getOps<func::FuncOp>())
-      for (BlockArgument arg : func.getArguments())
-        if (auto name = func.getArgAttrOfType<StringAttr>(arg.getArgNumber(), kParam)) {
-          Parameter &parameter = parameters[name];
-          parameter.arguments.push_back(arg);
-          if (func.getArgAttr(arg.getArgNumber(), kUpdated) || !visit(arg, parameter))
-            parameter.isFrozen = false;
-        }
+    auto parameters = findFrozenParameters(getOperation());
     for (auto &[name, parameter] : parameters)
-      if (parameter.isFrozen)
-        for (auto [kernel, operand] : parameter.reads)
-          constants[{kernel, operand}] = name;
+      for (auto [kernel, operand] : parameter.reads)
+        constants[{kernel, operand}] = name;
     for (auto &[name, parameter] : parameters)
       if (std::optional<Fold> fold = foldOf(parameter, *info)) {
         mark(parameter, *fold);
@@ -70,26 +52,9 @@ struct FoldZeroPoints : tinytrain::impl::FoldZeroPointsBase<FoldZeroPoints> {
   }
 
 private:
-  /// Looks at all that reads `value`; false where that is something else than a kernel.
-  static bool visit(Value value, Parameter &parameter) {
-    for (OpOperand &use : value.getUses()) {
-      auto kernel = dyn_cast<KernelOp>(use.getOwner());
-      if (!kernel)
-        return false;
-      unsigned operand = use.getOperandNumber();
-      if (!RowPipeline::isPipeline(kernel))
-        parameter.reads.push_back({kernel, operand});
-      else if (!visit(kernel.getKernelBlock()->getArgument(operand), parameter))
-        return false;
-    }
-    return true;
-  }
-
   /// The same of all kernels that read a bias, or none.
-  std::optional<Fold> foldOf(const Parameter &parameter, const TargetInfo &info) const {
+  std::optional<Fold> foldOf(const FrozenParameter &parameter, const TargetInfo &info) const {
     std::optional<Fold> result;
-    if (!parameter.isFrozen)
-      return std::nullopt;
     for (auto [kernel, operand] : parameter.reads) {
       std::optional<Fold> fold = foldOf(kernel, operand, info);
       if (!fold || (result && !(*fold == *result)))
@@ -123,7 +88,7 @@ private:
     return Fold{weight->second, zeroPoint - left, left};
   }
 
-  void mark(Parameter &parameter, const Fold &fold) {
+  void mark(FrozenParameter &parameter, const Fold &fold) {
     Builder b(&getContext());
     auto taken = b.getDictionaryAttr({b.getNamedAttr("weight", fold.weight),
                                       b.getNamedAttr("amount", b.getI64IntegerAttr(fold.amount))});

@@ -6,7 +6,7 @@
 // weights times the zero point is subtracted at the end, with as many terms as a border leaves.
 //
 // With Helium a vector runs along the terms instead: VMLADAV adds all its products to one sum, in a
-// scalar register.
+// scalar register. Where neither is at hand, a lane adds products of int16 one by one.
 //
 //===----------------------------------------------------------------------===//
 
@@ -197,4 +197,35 @@ SmallVector<Value> Emitter::emitVectorTerms(ArrayRef<SmallVector<int64_t>> point
       sum = add(sum, zeroPoint, load(1, point));
   }
   return accumulators;
+}
+
+/// Single sums in the lanes of vectors, in the order of the vectors' points.
+SmallVector<Value> Emitter::gatherLanes(ArrayRef<SmallVector<int64_t>> points,
+                                        Values accumulators) {
+  Values vectors;
+  auto type = VectorType::get({blocking.lanes}, accumulators.front().getType());
+  for (SmallVector<int64_t> &point : tilePoints(blocking.lanes)) {
+    Values lanes;
+    for (int64_t lane = 0; lane < blocking.lanes; ++lane, ++point[*blocking.vectorDim])
+      lanes.push_back(accumulators[llvm::find(points, point) - points.begin()]);
+    vectors.push_back(vector::FromElementsOp::create(b, loc, type, lanes));
+  }
+  return vectors;
+}
+
+/// Adds the products of two vectors of int8, less their zero points, as int16.
+Value Emitter::emitHalvesTerm(ArrayRef<int64_t> point, Value sum) {
+  auto type = VectorType::get({blocking.lanes}, b.getI16Type());
+  Value factors[2];
+  for (unsigned i : {0, 1}) {
+    factors[i] = arith::ExtSIOp::create(b, loc, type, load(*model.inputs[i], point));
+    if (int64_t zeroPoint = model.zeroPoints->at(i)) {
+      auto attr = DenseElementsAttr::get(type, b.getIntegerAttr(b.getI16Type(), zeroPoint));
+      factors[i] =
+          arith::SubIOp::create(b, loc, factors[i], arith::ConstantOp::create(b, loc, type, attr));
+    }
+    factors[i] = arith::ExtSIOp::create(b, loc, sum.getType(), factors[i]);
+  }
+  Value product = arith::MulIOp::create(b, loc, factors[0], factors[1]);
+  return arith::AddIOp::create(b, loc, sum, product);
 }

@@ -362,20 +362,6 @@ void Emitter::emitPoints(ArrayRef<SmallVector<int64_t>> points) {
   loaded.clear();
 }
 
-/// Single sums in the lanes of vectors, in the order of the vectors' points.
-SmallVector<Value> Emitter::gatherLanes(ArrayRef<SmallVector<int64_t>> points,
-                                        Values accumulators) {
-  Values vectors;
-  auto type = VectorType::get({blocking.lanes}, accumulators.front().getType());
-  for (SmallVector<int64_t> &point : tilePoints(blocking.lanes)) {
-    Values lanes;
-    for (int64_t lane = 0; lane < blocking.lanes; ++lane, ++point[*blocking.vectorDim])
-      lanes.push_back(accumulators[llvm::find(points, point) - points.begin()]);
-    vectors.push_back(vector::FromElementsOp::create(b, loc, type, lanes));
-  }
-  return vectors;
-}
-
 /// The bounds of a reduction loop that keep all its guards.
 std::pair<Value, Value> Emitter::reductionBounds(unsigned d, Interval range) {
   Value low = indexConstant(range.low), high = indexConstant(range.high);
@@ -548,23 +534,6 @@ SmallVector<Value> Emitter::emitTerm(ArrayRef<int64_t> point, ValueRange accumul
     if (accumulator)
       map.map(arg, accumulator);
   return emitBody(root, map, index, point);
-}
-
-/// Adds the products of two vectors of int8, less their zero points, as int16.
-Value Emitter::emitHalvesTerm(ArrayRef<int64_t> point, Value sum) {
-  auto type = VectorType::get({blocking.lanes}, b.getI16Type());
-  Value factors[2];
-  for (unsigned i : {0, 1}) {
-    factors[i] = arith::ExtSIOp::create(b, loc, type, load(*model.inputs[i], point));
-    if (int64_t zeroPoint = model.zeroPoints->at(i)) {
-      auto attr = DenseElementsAttr::get(type, b.getIntegerAttr(b.getI16Type(), zeroPoint));
-      factors[i] =
-          arith::SubIOp::create(b, loc, factors[i], arith::ConstantOp::create(b, loc, type, attr));
-    }
-    factors[i] = arith::ExtSIOp::create(b, loc, sum.getType(), factors[i]);
-  }
-  Value product = arith::MulIOp::create(b, loc, factors[0], factors[1]);
-  return arith::AddIOp::create(b, loc, sum, product);
 }
 
 SmallVector<Value> Emitter::emitTerms(ArrayRef<SmallVector<int64_t>> points,

@@ -45,8 +45,12 @@ public:
       model.packed = {packed[0], packed[1]};
     if (auto run = kernel->getAttrOfType<IntegerAttr>(kWidened))
       model.widenedRun = run.getInt();
-    if (auto zeroPoint = kernel->getAttrOfType<IntegerAttr>(kFolded))
+    if (auto zeroPoint = kernel->getAttrOfType<IntegerAttr>(kFolded)) {
+      if (!model.zeroPoints)
+        return kernel.emitOpError()
+               << "has '" << kFolded << "', which is for sums of products of int8 only";
       model.zeroPoints->at(0) = zeroPoint.getInt();
+    }
     return std::move(model);
   }
 

@@ -3,7 +3,7 @@
 #include "dialects/TinyTrain.h"
 #include "lib/Passes.h"
 #include "lib/Target/Blocking.h"
-#include "lib/Target/RowPipeline.h"
+#include "lib/Target/FrozenParameters.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -48,15 +48,6 @@ struct Read {
   std::optional<Layout> layout;
 };
 
-/// A parameter by name: its arguments, and all that reads it.
-struct Parameter {
-  SmallVector<BlockArgument> arguments;
-  /// Arguments of kernels that hold kernels.
-  SmallVector<BlockArgument> inside;
-  SmallVector<Read> reads;
-  bool isFrozen = true;
-};
-
 struct PackFrozenWeights : tinytrain::impl::PackFrozenWeightsBase<PackFrozenWeights> {
   using PackFrozenWeightsBase::PackFrozenWeightsBase;
 
@@ -66,48 +57,25 @@ struct PackFrozenWeights : tinytrain::impl::PackFrozenWeightsBase<PackFrozenWeig
       getOperation().emitError() << "unknown target '" << target << "'";
       return signalPassFailure();
     }
-    llvm::MapVector<StringAttr, Parameter> parameters;
-    for (auto func : getOperation().getOps<func::FuncOp>())
-      for (BlockArgument arg : func.getArguments())
-        if (auto name = func.getArgAttrOfType<StringAttr>(arg.getArgNumber(), kParam)) {
-          Parameter &parameter = parameters[name];
-          parameter.arguments.push_back(arg);
-          if (func.getArgAttr(arg.getArgNumber(), kUpdated) || !visit(arg, parameter, *info))
-            parameter.isFrozen = false;
-        }
-    for (auto &[name, parameter] : parameters) {
-      if (!parameter.isFrozen)
-        continue;
-      if (std::optional<Layout> layout = commonLayout(parameter.reads)) {
-        mark(parameter, *layout);
+    for (auto &[name, parameter] : findFrozenParameters(getOperation())) {
+      SmallVector<Read> reads;
+      for (auto [kernel, operand] : parameter.reads) {
+        BlockArgument inside = KernelOp(kernel).getKernelBlock()->getArgument(operand);
+        reads.push_back({kernel, inside, layoutOf(kernel, inside, *info)});
+      }
+      if (std::optional<Layout> layout = commonLayout(reads)) {
+        mark(parameter.arguments, parameter.inside, reads, *layout);
         ++numPacked;
       } else if (!info->isMicrocontroller) {
-        markCopy(name, parameter);
+        markCopy(name, parameter.arguments, reads);
       }
     }
   }
 
 private:
-  /// Looks at all that reads `value`; false where something else than a kernel does.
-  static bool visit(Value value, Parameter &parameter, const TargetInfo &info) {
-    for (OpOperand &use : value.getUses()) {
-      auto kernel = dyn_cast<KernelOp>(use.getOwner());
-      if (!kernel)
-        return false;
-      BlockArgument inside = kernel.getKernelBlock()->getArgument(use.getOperandNumber());
-      if (!RowPipeline::isPipeline(kernel)) {
-        parameter.reads.push_back({kernel, inside, layoutOf(kernel, value, inside, info)});
-        continue;
-      }
-      parameter.inside.push_back(inside);
-      if (!visit(inside, parameter, info))
-        return false;
-    }
-    return true;
-  }
-
-  static std::optional<Layout> layoutOf(KernelOp kernel, Value value, BlockArgument inside,
+  static std::optional<Layout> layoutOf(KernelOp kernel, BlockArgument inside,
                                         const TargetInfo &info) {
+    Value value = kernel->getOperand(inside.getArgNumber());
     FailureOr<KernelModel> model = KernelModel::get(kernel);
     if (failed(model) || model->inputs.size() != 2 || !model->inputs[1] ||
         model->inputs[1]->operand != inside.getArgNumber() || !inside.hasOneUse() ||
@@ -129,42 +97,43 @@ private:
   }
 
   /// Has the kernels that would read packed weights read a copy.
-  void markCopy(StringAttr name, const Parameter &parameter) {
-    Parameter copy;
+  void markCopy(StringAttr name, ArrayRef<BlockArgument> arguments, ArrayRef<Read> all) {
     auto operandOf = [](const Read &read) {
       return KernelOp(read.kernel)->getOperand(read.inside.getArgNumber());
     };
-    llvm::copy_if(parameter.reads, std::back_inserter(copy.reads), [&](const Read &read) {
-      return read.layout && read.layout->packed &&
-             llvm::is_contained(parameter.arguments, operandOf(read));
+    SmallVector<Read> reads;
+    llvm::copy_if(all, std::back_inserter(reads), [&](const Read &read) {
+      return read.layout && read.layout->packed && llvm::is_contained(arguments, operandOf(read));
     });
-    std::optional<Layout> layout = commonLayout(copy.reads);
+    std::optional<Layout> layout = commonLayout(reads);
     if (!layout)
       return;
     auto named = StringAttr::get(&getContext(), name.getValue() + kPackedCopy);
     auto attrs = DictionaryAttr::get(&getContext(),
                                      NamedAttribute(StringAttr::get(&getContext(), kParam), named));
-    for (BlockArgument arg : parameter.arguments) {
+    SmallVector<BlockArgument> copies;
+    for (BlockArgument arg : arguments) {
       auto func = cast<func::FuncOp>(arg.getOwner()->getParentOp());
       unsigned last = func.getNumArguments();
       if (failed(func.insertArgument(last, arg.getType(), attrs, arg.getLoc())))
         return signalPassFailure();
-      copy.arguments.push_back(func.getArgument(last));
-      for (const Read &read : copy.reads)
+      copies.push_back(func.getArgument(last));
+      for (const Read &read : reads)
         if (operandOf(read) == arg)
-          KernelOp(read.kernel)->setOperand(read.inside.getArgNumber(), func.getArgument(last));
+          KernelOp(read.kernel)->setOperand(read.inside.getArgNumber(), copies.back());
     }
-    mark(copy, *layout);
+    mark(copies, /*inside=*/{}, reads, *layout);
     ++numCopies;
   }
 
-  void mark(Parameter &parameter, const Layout &layout) {
+  void mark(ArrayRef<BlockArgument> arguments, ArrayRef<BlockArgument> inside, ArrayRef<Read> reads,
+            const Layout &layout) {
     Builder b(&getContext());
     StringRef name = layout.packed ? kPacked : kWidened;
     Attribute attr = b.getI64IntegerAttr(layout.widenedRun.value_or(0));
     if (layout.packed)
       attr = b.getDenseI64ArrayAttr({layout.packed->lanes, layout.packed->group});
-    for (BlockArgument arg : parameter.arguments) {
+    for (BlockArgument arg : arguments) {
       auto func = cast<func::FuncOp>(arg.getOwner()->getParentOp());
       func.setArgAttr(arg.getArgNumber(), name, attr);
       if (layout.widenedRun) {
@@ -174,8 +143,8 @@ private:
       }
     }
     if (layout.widenedRun)
-      llvm::for_each(parameter.inside, widen);
-    for (const Read &read : parameter.reads) {
+      llvm::for_each(inside, widen);
+    for (const Read &read : reads) {
       KernelOp(read.kernel)->setAttr(name, attr);
       if (layout.widenedRun)
         readLeading(read.inside);

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
 from hypothesis import given
 from hypothesis import strategies as st
 from int8_graphs import Layers, image
 from oracle_session import OracleSession, infer
+from torch.nn import functional
 
 import tinytrain_mlir as tt
 from tinytrain_mlir import ir
@@ -525,16 +525,16 @@ def test_gradients_are_those_of_pytorch(qas: bool) -> None:
     def factors(s_in: float, s: Array, s_out: float) -> torch.Tensor:
         return torch.tensor((s_in * s / s_out).astype(np.float32)).double()[channels]
 
-    acc = F.conv2d(torch.tensor(data).double() - 3, tw, tb, 2, 1)
+    acc = functional.conv2d(torch.tensor(data).double() - 3, tw, tb, 2, 1)
     ty = straight_through(acc * factors(s_x, s_w, S_Y), -128)
-    acc = F.conv2d(ty + 128, tv, None, 1, 1, 1, 4)
+    acc = functional.conv2d(ty + 128, tv, None, 1, 1, 1, 4)
     tu = straight_through(acc * factors(S_Y, s_v, S_Z), 5)
     z = straight_through((ty + 128) * S_Y / S_Z + (tu - 5), -7)
     q = straight_through((z + 7).sum((2, 3)) * np.float32(1 / 9).item(), -7)
     inside = [((t > -128) & (t < 127)).float().mean().item() for t in (ty, tu, z, q)]
     assert min(inside) > 0.2 and min(inside[:3]) < 1  # gradients flow, and some do not
     head = [torch.tensor(graph.parameters[f"fc.{n}"].array).double() for n in ("weight", "bias")]
-    F.cross_entropy(F.linear((q + 7) * S_Z, *head), torch.tensor([2])).backward()
+    functional.cross_entropy(functional.linear((q + 7) * S_Z, *head), torch.tensor([2])).backward()
 
     def close(
         name: str, wanted: torch.Tensor | None, order: tuple[int, ...], scales: Array

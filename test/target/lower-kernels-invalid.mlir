@@ -117,3 +117,21 @@ func.func @joined_rows(%x: memref<4x6xf32>, %w: memref<2x6xf32>, %v: memref<6x6x
   }
   return
 }
+
+// -----
+
+func.func @folded(%x: memref<4xf32>, %y: memref<4xf32>) {
+  // expected-error@+1 {{has 'tinytrain.folded', which is for sums of products of int8 only}}
+  tinytrain.kernel ins(%x) outs(%y) attributes {tinytrain.folded = 0 : i64} : (memref<4xf32>, memref<4xf32>) -> () {
+  ^bb0(%a: tensor<4xf32>, %e: tensor<4xf32>):
+    %empty = tensor.empty() : tensor<4xf32>
+    %0 = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+        ins(%a : tensor<4xf32>) outs(%empty : tensor<4xf32>) {
+    ^bb0(%p: f32, %q: f32):
+      %1 = arith.addf %p, %p : f32
+      linalg.yield %1 : f32
+    } -> tensor<4xf32>
+    tinytrain.yield %0 : tensor<4xf32>
+  }
+  return
+}
